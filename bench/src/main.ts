@@ -1,12 +1,17 @@
 // `npm run bench` runs every suite, `npm run bench -- semaphore metrics` those
-// named, `--json` prints a line a row for programs.
+// named. `--json` prints a line a row for programs; `--record` keeps the figures
+// for docs/performance.md.
 
 import { globSync } from "node:fs"
 import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
 import { type Row, run, type Suite } from "./harness.ts"
+import { figure, record } from "./record.ts"
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } })
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean", default: false }, record: { type: "boolean", default: false } }
+})
 
 const files = globSync("suites/*.ts", { cwd: import.meta.dirname }).sort()
 const known = files.map((file) => basename(file, ".ts"))
@@ -16,11 +21,8 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
-const figure = (value: number): string =>
-  value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(value >= 100 ? 4 : 3)
-
 const print = (row: Row): void => {
-  if (values.json === true) {
+  if (values.json) {
     console.log(JSON.stringify(row))
     return
   }
@@ -31,13 +33,21 @@ const print = (row: Row): void => {
   )
 }
 
-if (values.json !== true) {
+if (!values.json) {
   console.log(`Node ${process.versions.node}; medians of rounds in which ours and the peer take turns`)
   console.log(
     `${"".padEnd(64)} ${"ours".padStart(9)} ${"peer".padStart(9)} ${"".padEnd(6)} ${"ratio".padStart(9)} against`
   )
 }
 for (const name of positionals.length > 0 ? positionals : known) {
-  const module: { readonly default: Suite } = await import(join(import.meta.dirname, "suites", `${name}.ts`))
-  for (const comparison of module.default.comparisons) print(await run(module.default.name, comparison))
+  const { default: suite }: { readonly default: Suite } = await import(
+    join(import.meta.dirname, "suites", `${name}.ts`)
+  )
+  const rows: Array<Row> = []
+  for (const comparison of suite.comparisons) {
+    const row = await run(suite.name, comparison)
+    rows.push(row)
+    print(row)
+  }
+  if (values.record) record(suite.name, rows)
 }
