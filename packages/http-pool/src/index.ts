@@ -1,1 +1,1 @@
-export {}
+export * as HttpPool from "./HttpPool.ts"

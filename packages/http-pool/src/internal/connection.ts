@@ -1,0 +1,155 @@
+// One connection: a transport client that is told to keep one socket, and what
+// the pool knows of it.
+//
+// Connecting is done here and not by the transport, for three reasons: a
+// connection that is given up half-way must close its socket at once; the time
+// that it may take is the pool's, by the pool's clock; and only here can it be
+// known how far it came (TCP or TLS) when it fails.
+import type { Socket } from "node:net"
+import type { ConnectionOptions as TlsConnectionOptions } from "node:tls"
+import * as PoolErrors from "../PoolError.ts"
+import type { Entry } from "./deadlines.ts"
+import type { Exchange } from "./exchange.ts"
+import type { Origin, Pool } from "./pool.ts"
+import type { Client, Connected, ConnectTarget } from "./undici.ts"
+
+export type CloseReason =
+  | "expired"
+  | "peer"
+  | "evicted"
+  | "retired"
+  | "isolated"
+  | "interrupted"
+  | "timeout"
+  | "failed"
+  | "shutdown"
+
+export interface Network {
+  readonly net: typeof import("node:net")
+  readonly tls: typeof import("node:tls")
+}
+
+export class Connection implements Entry {
+  readonly pool: Pool
+  readonly origin: Origin
+  readonly client: Client
+  exchange: Exchange | undefined
+  socket: Socket | undefined
+  isConnecting = false
+  /** TCP stands and TLS does not yet. */
+  isHandshaking = false
+  isIdle = false
+  isClosed = false
+  /** Responses that came on the present socket. */
+  served = 0
+  openedAt = 0
+  private closeReason: CloseReason | undefined
+
+  movedAt = 0
+  placedAt = 0
+  previous: Entry | undefined
+  next: Entry | undefined
+  list: Entry["list"]
+
+  constructor(pool: Pool, origin: Origin) {
+    this.pool = pool
+    this.origin = origin
+    const { keepAliveMillis } = pool.settings
+    const keepAlive = Math.min(keepAliveMillis, 0x7fffffff)
+    this.client = new pool.undici.Client(origin.origin, {
+      pipelining: 1,
+      // The pool's own timeouts run from the moment that is promised and by its clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: keepAlive,
+      keepAliveMaxTimeout: keepAlive,
+      allowH2: false,
+      connect: (target, connected) => this.connect(target, connected)
+    })
+    this.client.on("disconnect", (_origin, _targets, error) => {
+      this.origin.open--
+      const reason = this.closeReason ?? (error?.message === "socket idle timeout" ? "expired" : "peer")
+      this.origin.recordClosed(reason)
+      if (this.exchange === undefined) this.destroy(reason)
+    })
+  }
+
+  /** Whether another request may go on it. */
+  isReusable(): boolean {
+    const { maxAgeMillis, maxRequestsPerConnection } = this.pool.settings
+    return (
+      !this.isClosed &&
+      this.socket !== undefined &&
+      !this.socket.destroyed &&
+      this.served < maxRequestsPerConnection &&
+      (maxAgeMillis === Number.POSITIVE_INFINITY || this.pool.now() - this.openedAt < maxAgeMillis)
+    )
+  }
+
+  destroy(reason: CloseReason): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.closeReason = reason
+    this.pool.connects.remove(this)
+    this.pool.forget(this)
+    this.client.destroy(null, () => {})
+    if (this.isConnecting) this.socket?.destroy(new Error("The connection was given up"))
+  }
+
+  onDeadline(): void {
+    this.exchange?.abort(PoolErrors.ConnectTimeout, "timeout")
+  }
+
+  private connect(target: ConnectTarget, connected: Connected): void {
+    const isTls = target.protocol === "https:"
+    const socket = this.open(target, isTls)
+    this.socket = socket
+    this.isConnecting = true
+    this.isHandshaking = false
+    if (this.exchange !== undefined) this.exchange.phase = "connecting"
+    this.pool.connects.add(this)
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 60_000)
+    if (isTls) {
+      socket.once("connect", () => {
+        this.isHandshaking = true
+      })
+    }
+    socket.once(isTls ? "secureConnect" : "connect", () => {
+      if (!this.isConnecting) return
+      this.isConnecting = false
+      this.isHandshaking = false
+      this.pool.connects.remove(this)
+      this.served = 0
+      this.openedAt = this.pool.now()
+      this.origin.open++
+      this.origin.created++
+      connected(null, socket)
+    })
+    socket.on("error", (error) => {
+      if (!this.isConnecting) return
+      this.isConnecting = false
+      this.pool.connects.remove(this)
+      connected(error, null)
+    })
+  }
+
+  private open(target: ConnectTarget, isTls: boolean): Socket {
+    const { net, tls } = this.pool.network
+    const port = target.port === "" ? (isTls ? 443 : 80) : Number(target.port)
+    if (!isTls) return net.connect({ host: target.hostname, port })
+    const servername = target.servername ?? (net.isIP(target.hostname) === 0 ? target.hostname : "")
+    const options: TlsConnectionOptions = {
+      host: target.hostname,
+      port,
+      servername,
+      ALPNProtocols: ["http/1.1"],
+      ...(this.origin.tlsSession === undefined ? undefined : { session: this.origin.tlsSession })
+    }
+    const socket = tls.connect(options)
+    socket.on("session", (session) => {
+      this.origin.tlsSession = session
+    })
+    return socket
+  }
+}

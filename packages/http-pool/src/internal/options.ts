@@ -1,0 +1,62 @@
+// Options as numbers, checked once.
+import * as Duration from "effect/Duration"
+import type { Options } from "../HttpPool.ts"
+
+export interface Settings {
+  readonly connectMillis: number
+  readonly readMillis: number
+  readonly poolMillis: number
+  readonly drainMillis: number
+  readonly maxConnections: number
+  readonly maxConnectionsPerOrigin: number
+  readonly maxKeepAliveConnections: number
+  readonly keepAliveMillis: number
+  readonly maxAgeMillis: number
+  readonly maxRequestsPerConnection: number
+  readonly maxResponseSize: number
+  readonly maxOrigins: number
+}
+
+const fail = (name: string, value: unknown, allowed: string): never => {
+  throw new RangeError(`Cannot make an HTTP pool: ${name} must be ${allowed}, received ${String(value)}`)
+}
+
+const count = (name: string, value: number | undefined, fallback: number, least: number): number => {
+  if (value === undefined) return fallback
+  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= least)) return value
+  return fail(name, value, `a whole number of at least ${least} or Infinity`)
+}
+
+const millis = (name: string, value: Duration.Input | undefined, fallback: number): number => {
+  if (value === undefined) return fallback
+  const duration = Duration.fromInput(value)
+  const result = duration._tag === "Some" ? Duration.toMillis(duration.value) : Number.NaN
+  return result > 0 ? result : fail(name, value, "a duration longer than nothing")
+}
+
+/** Throws a `RangeError` that names the option, its value and what is allowed. */
+export const settings = (options: Options): Settings => {
+  const maxConnections = count("maxConnections", options.maxConnections, 50, 1)
+  return {
+    connectMillis: millis("connectTimeout", options.connectTimeout, 30_000),
+    readMillis: millis("readTimeout", options.readTimeout, 180_000),
+    poolMillis: millis("poolTimeout", options.poolTimeout, 300_000),
+    drainMillis: millis("drainTimeout", options.drainTimeout, 5_000),
+    maxConnections,
+    maxConnectionsPerOrigin: Math.min(
+      maxConnections,
+      count("maxConnectionsPerOrigin", options.maxConnectionsPerOrigin, maxConnections, 1)
+    ),
+    maxKeepAliveConnections: count("maxKeepAliveConnections", options.maxKeepAliveConnections, 10, 0),
+    keepAliveMillis: millis("keepAliveExpiry", options.keepAliveExpiry, 300_000),
+    maxAgeMillis: millis("maxConnectionAge", options.maxConnectionAge, Number.POSITIVE_INFINITY),
+    maxRequestsPerConnection: count(
+      "maxRequestsPerConnection",
+      options.maxRequestsPerConnection,
+      Number.POSITIVE_INFINITY,
+      1
+    ),
+    maxResponseSize: count("maxResponseSize", options.maxResponseSize, Number.POSITIVE_INFINITY, 1),
+    maxOrigins: count("maxOrigins", options.maxOrigins, 1_000, 1)
+  }
+}
