@@ -16,8 +16,8 @@ import { Exchange } from "./exchange.ts"
 import type { Pool } from "./pool.ts"
 import { toResponse } from "./response.ts"
 
-// What the URL parser would leave as it is: no dot segments, nothing to encode.
-const plainPath = /^\/(?:[A-Za-z0-9_~!$&()*+,;=:@%/?-]|(?<!\/)\.)*$/
+// What the URL parser would leave as it is: no dot segments, no empty query, nothing to encode.
+const plainPath = /^(?!.*\?$)\/(?:[A-Za-z0-9_~!$&()*+,;=:@%/?-]|(?<!\/)\.)*$/
 
 const toExchange = (pool: Pool, request: HttpClientRequest, isIsolated: boolean): Exchange | HttpClientError => {
   const { url } = request

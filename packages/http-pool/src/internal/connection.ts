@@ -43,7 +43,7 @@ export class Connection implements Entry {
   /** Responses that came on the present socket. */
   served = 0
   openedAt = 0
-  private closeReason: CloseReason | undefined
+  private isOpen = false
 
   movedAt = 0
   placedAt = 0
@@ -67,9 +67,8 @@ export class Connection implements Entry {
       connect: (target, connected) => this.connect(target, connected)
     })
     this.client.on("disconnect", (_origin, _targets, error) => {
-      this.origin.open--
-      const reason = this.closeReason ?? (error?.message === "socket idle timeout" ? "expired" : "peer")
-      this.origin.recordClosed(reason)
+      const reason = error?.message === "socket idle timeout" ? "expired" : "peer"
+      this.recordClosed(reason)
       if (this.exchange === undefined) this.destroy(reason)
     })
   }
@@ -89,7 +88,7 @@ export class Connection implements Entry {
   destroy(reason: CloseReason): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.closeReason = reason
+    this.recordClosed(reason)
     this.pool.connects.remove(this)
     this.pool.forget(this)
     this.client.destroy(null, () => {})
@@ -98,6 +97,15 @@ export class Connection implements Entry {
 
   onDeadline(): void {
     this.exchange?.abort(PoolErrors.ConnectTimeout, "timeout")
+  }
+
+  // A socket that is destroyed is closed, though its event comes later.
+  private recordClosed(reason: CloseReason): void {
+    if (!this.isOpen) return
+    this.isOpen = false
+    this.origin.open--
+    this.origin.closed++
+    this.origin.closedBy[reason]++
   }
 
   private connect(target: ConnectTarget, connected: Connected): void {
@@ -122,6 +130,7 @@ export class Connection implements Entry {
       this.pool.connects.remove(this)
       this.served = 0
       this.openedAt = this.pool.now()
+      this.isOpen = true
       this.origin.open++
       this.origin.created++
       connected(null, socket)

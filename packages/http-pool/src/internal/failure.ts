@@ -3,6 +3,7 @@ import { EncodeError, HttpClientError, TransportError } from "effect/http/HttpCl
 import type { PoolError } from "../PoolError.ts"
 import * as PoolErrors from "../PoolError.ts"
 import type { Exchange } from "./exchange.ts"
+import { RequestBodyFailed } from "./requestBody.ts"
 
 const codeOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : ""
@@ -25,6 +26,11 @@ export const toHttpClientError = (
 }
 
 export const fromTransport = (exchange: Exchange, error: Error): HttpClientError => {
+  if (error instanceof RequestBodyFailed) {
+    return new HttpClientError({
+      reason: new EncodeError({ request: exchange.request, cause: error.cause, description: error.message })
+    })
+  }
   const code = codeOf(error)
   switch (code) {
     case "UND_ERR_INVALID_ARG":
@@ -37,7 +43,7 @@ export const fromTransport = (exchange: Exchange, error: Error): HttpClientError
     case "UND_ERR_RES_CONTENT_LENGTH_MISMATCH":
       return toHttpClientError(exchange, PoolErrors.ProtocolError, error)
   }
-  if (code.startsWith("HPE_")) return toHttpClientError(exchange, PoolErrors.ProtocolError, error)
+  if (error.name === "HTTPParserError") return toHttpClientError(exchange, PoolErrors.ProtocolError, error)
   if (exchange.hasReachedWire) return toHttpClientError(exchange, PoolErrors.ConnectionReset, error)
   const isTls = exchange.connection?.isHandshaking === true
   return toHttpClientError(exchange, isTls ? PoolErrors.TlsError : PoolErrors.ConnectFailed, error)

@@ -60,11 +60,6 @@ export class Origin {
     this.permits = permits
   }
 
-  recordClosed(reason: CloseReason): void {
-    this.closed++
-    this.closedBy[reason]++
-  }
-
   get isForgettable(): boolean {
     return this.connections === 0 && this.inFlight === 0 && this.waiting === 0
   }

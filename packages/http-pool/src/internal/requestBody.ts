@@ -17,6 +17,13 @@ export const isReplayable = (body: HttpBody): boolean =>
   body._tag === "Uint8Array" ||
   (body._tag === "Raw" && (typeof body.body === "string" || body.body instanceof Uint8Array))
 
+/** What the request's own body failed with, as distinct from what the transport fails with. */
+export class RequestBodyFailed extends Error {
+  constructor(cause: unknown) {
+    super("The body of the request failed", { cause })
+  }
+}
+
 // The transport asks the iterator for the next chunk only when the socket takes
 // more, which is the back-pressure; it does not stop one that it waits for when
 // the request ends early, so that is done here.
@@ -24,9 +31,14 @@ const fromIterable = (iterable: AsyncIterable<Uint8Array>, contentType?: string)
   const iterator = iterable[Symbol.asyncIterator]()
   let isDone = false
   const next = async (): Promise<IteratorResult<Uint8Array>> => {
-    const result = await iterator.next()
-    if (result.done === true) isDone = true
-    return result
+    try {
+      const result = await iterator.next()
+      if (result.done === true) isDone = true
+      return result
+    } catch (cause) {
+      isDone = true
+      throw new RequestBodyFailed(cause)
+    }
   }
   const stop = (): void => {
     if (isDone) return

@@ -89,7 +89,7 @@ class PoolResponse extends Inspectable.Class implements HttpClientResponse.HttpC
 
   private complete(): Effect.Effect<Uint8Array, HttpClientError> {
     const { exchange } = this
-    if (!exchange.hasEnded && exchange.failure !== undefined) return Effect.fail(exchange.failure)
+    if (exchange.failure !== undefined) return Effect.fail(exchange.failure)
     const first = exchange.chunks[0]
     if (first !== undefined && exchange.chunks.length === 1) return Effect.succeed(first)
     const bytes = join(exchange.chunks)
@@ -146,8 +146,8 @@ class PoolResponse extends Inspectable.Class implements HttpClientResponse.HttpC
         Effect.suspend(() => {
           const [first, ...rest] = exchange.takeChunks()
           if (first !== undefined) return Effect.succeed([first, ...rest] as const)
-          if (exchange.hasEnded) return Cause.done()
           if (exchange.failure !== undefined) return Effect.fail(exchange.failure)
+          if (exchange.hasEnded) return Cause.done()
           return Effect.andThen(exchange.awaitReadable(false), pull)
         })
       return Stream.ensuring(
