@@ -1,1 +1,2 @@
-export {}
+export * as Bulkhead from "./Bulkhead.ts"
+export * as Semaphore from "./Semaphore.ts"
