@@ -1,0 +1,258 @@
+/**
+ * The HTTP interface as data: handlers, the OpenAPI document and clients are made
+ * from it.
+ *
+ * @module
+ */
+import { Context, Schema } from "effect"
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "effect/http-api"
+import { STEPS } from "./Machine.ts"
+import * as Problems from "./Problems.ts"
+
+export const TEXT_LEAST = 10
+export const TEXT_MOST = 50_000
+export const INPUT_MOST = 10_000
+
+/** Who asks, for the audit trail. */
+export class Caller extends Context.Service<Caller, { readonly name: string }>()("fir-pipeline/Caller") {}
+
+export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
+  "fir-pipeline/Authorization",
+  {
+    security: {
+      apiKey: HttpApiSecurity.apiKey({ key: "X-API-Key", in: "header" }),
+      bearer: HttpApiSecurity.bearer
+    },
+    error: Problems.Unauthorized
+  }
+) {}
+
+const Content = Schema.Record(Schema.String, Schema.Unknown)
+const StepName = Schema.Literals(STEPS)
+const SessionId = Schema.String.annotate({ description: "The session, as /process named it" })
+
+export const ComplaintText = Schema.String.check(Schema.isMinLength(TEXT_LEAST), Schema.isMaxLength(TEXT_MOST))
+const UserInput = Schema.String.check(Schema.isMaxLength(INPUT_MOST))
+
+export const ProcessPayload = Schema.Struct({
+  text: ComplaintText.annotate({ description: "The complaint, in any language" })
+})
+
+export const ProcessResult = Schema.Struct({
+  success: Schema.Boolean,
+  session_id: Schema.String,
+  steps: Schema.Array(Schema.String),
+  requires_validation: Schema.Boolean,
+  current_step: Schema.String,
+  content_for_validation: Content
+})
+
+export const ValidatePayload = Schema.Struct({
+  session_id: SessionId,
+  approved: Schema.Boolean,
+  user_input: Schema.optionalKey(Schema.NullOr(UserInput)),
+  regenerate: Schema.optionalKey(Schema.Boolean),
+  current_step: Schema.optionalKey(
+    StepName.annotate({ description: "The step that was reviewed; 409 when the session is at another" })
+  )
+})
+
+export const ValidateResult = Schema.Struct({
+  success: Schema.Boolean,
+  session_id: Schema.String,
+  current_step: Schema.String,
+  content: Content,
+  message: Schema.String,
+  requires_validation: Schema.Boolean,
+  completed: Schema.Boolean
+})
+
+export const RegeneratePayload = Schema.Struct({
+  step: StepName,
+  user_input: Schema.optionalKey(Schema.NullOr(UserInput))
+})
+
+export const RegenerateResult = Schema.Struct({
+  success: Schema.Boolean,
+  session_id: Schema.String,
+  step: Schema.String,
+  content: Content,
+  message: Schema.String
+})
+
+export const StatusResult = Schema.Struct({
+  session_id: Schema.String,
+  status: Schema.Literals(["processing", "awaiting_validation", "completed", "expired"]),
+  current_step: Schema.String,
+  awaiting_validation: Schema.Boolean,
+  content: Content,
+  validation_history: Schema.Array(
+    Schema.Struct({
+      step: Schema.String,
+      action: Schema.String,
+      by: Schema.String,
+      at: Schema.String,
+      version: Schema.Number,
+      user_input: Schema.NullOr(Schema.String)
+    })
+  ),
+  created_at: Schema.String,
+  last_activity: Schema.String
+})
+
+export const AuthenticatePayload = Schema.Struct({
+  fir_number: Schema.NonEmptyString,
+  auth_key: Schema.String.check(Schema.isMinLength(8))
+})
+
+export const AuthenticateResult = Schema.Struct({
+  success: Schema.Boolean,
+  message: Schema.String,
+  fir_number: Schema.String
+})
+
+const FirStatus = Schema.Literals(["pending", "finalized"])
+
+export const FirResult = Schema.Struct({
+  fir_number: Schema.String,
+  status: FirStatus,
+  created_at: Schema.String,
+  finalized_at: Schema.NullOr(Schema.String),
+  fir_content: Schema.String
+})
+
+export const ListResult = Schema.Struct({
+  items: Schema.Array(
+    Schema.Struct({
+      fir_number: Schema.String,
+      session_id: Schema.String,
+      status: FirStatus,
+      created_at: Schema.String,
+      finalized_at: Schema.NullOr(Schema.String)
+    })
+  ),
+  total_count: Schema.Number,
+  next_cursor: Schema.NullOr(Schema.String),
+  has_more: Schema.Boolean
+})
+
+export const HealthResult = Schema.Struct({
+  status: Schema.Literals(["healthy", "degraded", "unhealthy"]),
+  model_server: Content,
+  asr_ocr_server: Content,
+  database: Schema.String,
+  concurrency: Content,
+  reliability: Content
+})
+
+export const MetricsResult = Schema.Struct({
+  timestamp: Schema.String,
+  sessions: Schema.Struct({
+    recent_hour: Schema.Array(
+      Schema.Struct({ status: Schema.String, count: Schema.Number, avg_duration: Schema.Number })
+    ),
+    cache_size: Schema.Number
+  }),
+  firs: Schema.Struct({
+    recent_hour: Schema.Array(Schema.Struct({ status: Schema.String, count: Schema.Number }))
+  }),
+  rate_limiter: Schema.Struct({ active_clients: Schema.Number })
+})
+
+const ProcessForm = ProcessPayload.pipe(HttpApiSchema.asFormUrlEncoded())
+const ProcessMultipart = Schema.Struct({ text: Schema.String }).pipe(HttpApiSchema.asMultipart())
+const step = [
+  Problems.NotFound,
+  Problems.ConflictProblem,
+  Problems.NotAwaitingValidation,
+  Problems.ModelTimedOut
+] as const
+
+export const Reports = HttpApiGroup.make("reports")
+  .add(
+    HttpApiEndpoint.post("process", "/process", {
+      payload: [ProcessPayload, ProcessForm, ProcessMultipart],
+      success: ProcessResult,
+      error: [...Problems.refusals, ...Problems.bodyRefusals, Problems.ConflictProblem]
+    }).annotate(OpenApi.Description, "Takes a complaint and opens a session for it."),
+    HttpApiEndpoint.post("validate", "/validate", {
+      payload: ValidatePayload,
+      success: ValidateResult,
+      error: [...Problems.refusals, ...Problems.bodyRefusals, ...step]
+    }).annotate(
+      OpenApi.Description,
+      "The officer's answer to a step: approved, rejected, or to be made again. An `Idempotency-Key` header makes a repeated answer safe."
+    ),
+    HttpApiEndpoint.get("status", "/session/:id/status", {
+      params: { id: SessionId },
+      success: StatusResult,
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "Where a session stands, and every answer that was given."),
+    HttpApiEndpoint.post("regenerate", "/regenerate/:id", {
+      params: { id: SessionId },
+      payload: RegeneratePayload,
+      success: RegenerateResult,
+      error: [...Problems.refusals, ...Problems.bodyRefusals, ...step]
+    }).annotate(OpenApi.Description, "Makes the current step again, with what the officer adds."),
+    HttpApiEndpoint.post("authenticate", "/authenticate", {
+      payload: AuthenticatePayload,
+      success: AuthenticateResult,
+      error: [
+        ...Problems.refusals,
+        ...Problems.bodyRefusals,
+        Problems.NotFound,
+        Problems.ConflictProblem,
+        Problems.Forbidden
+      ]
+    }).annotate(OpenApi.Description, "Finalises a report."),
+    HttpApiEndpoint.get("fir", "/fir/:number", {
+      params: { number: Schema.String },
+      success: FirResult,
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "A report."),
+    HttpApiEndpoint.get("firContent", "/fir/:number/content", {
+      params: { number: Schema.String },
+      success: FirResult,
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "A report with its text."),
+    HttpApiEndpoint.get("listFirs", "/list_firs", {
+      query: { cursor: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.String) },
+      success: ListResult,
+      error: [...Problems.refusals, Problems.Invalid]
+    }).annotate(OpenApi.Description, "The reports, newest first."),
+    HttpApiEndpoint.get("metrics", "/metrics", {
+      success: MetricsResult,
+      error: [...Problems.refusals]
+    }).annotate(OpenApi.Description, "What the last hour brought."),
+    HttpApiEndpoint.get("prometheus", "/prometheus/metrics", {
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
+      error: [...Problems.refusals]
+    }).annotate(OpenApi.Description, "The same and more, for Prometheus.")
+  )
+  .middleware(Authorization)
+
+export const System = HttpApiGroup.make("system").add(
+  HttpApiEndpoint.get("health", "/health", { success: HealthResult }).annotate(
+    OpenApi.Description,
+    "Whether the server and what it needs are well. Needs no key."
+  )
+)
+
+export const Api = HttpApi.make("fir-pipeline")
+  .add(Reports)
+  .add(System)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "FIR pipeline",
+      version: "1.0.0",
+      description: "Generates First Information Reports from complaints; an officer approves each step."
+    })
+  )

@@ -1,0 +1,158 @@
+#!/usr/bin/env node
+/**
+ * The commands of the app: `serve` and `model-server`.
+ *
+ * @module
+ */
+import { createServer } from "node:http"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { HttpPool } from "@sluice/http-pool"
+import { Cause, Data, Effect, Exit, Layer, Logger, References, Schedule } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { modelServer } from "./internal/child.ts"
+import * as Limits from "./Limits.ts"
+import * as Law from "./law/Law.ts"
+import * as Models from "./Models.ts"
+import * as ModelServer from "./model-server/ModelServer.ts"
+import * as Pipeline from "./Pipeline.ts"
+import * as Server from "./Server.ts"
+import * as Settings from "./Settings.ts"
+import * as Store from "./Store.ts"
+import * as Telemetry from "./Telemetry.ts"
+
+const HELP = `Usage: main.ts <command>
+
+  serve         the FIR server; starts the embedded model server unless MODEL_SERVER_URL is set
+  model-server  the embedded model server alone
+
+Settings are environment variables; the README lists them. PORT=0 takes a free port.
+Each command prints one line \`listening on <url>\` when it is ready.`
+
+class BadCommand extends Data.TaggedError("BadCommand")<{ readonly message: string }> {}
+
+const announce = HttpServer.addressFormattedWith((address) => Effect.sync(() => console.log(`listening on ${address}`)))
+
+const listen = (settings: Settings.Settings) =>
+  NodeHttpServer.layer(() => createServer(), {
+    host: settings.host,
+    port: settings.port,
+    gracefulShutdownTimeout: `${settings.drainSeconds} seconds`
+  })
+
+/** Only what is written for people and machines that watch goes to stdout; the log goes to stderr. */
+const logging = (settings: Settings.Settings) =>
+  Layer.mergeAll(
+    Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+    Layer.succeed(References.MinimumLogLevel, settings.logLevel)
+  )
+
+const law = (settings: Settings.Settings) =>
+  Effect.sync(() => (settings.lawTable === undefined ? Law.builtIn() : Law.load(settings.lawTable)))
+
+const parentGone = Effect.callback<void>((resume) => {
+  process.stdin.resume()
+  process.stdin.once("end", () => resume(Effect.void))
+  process.stdin.once("close", () => resume(Effect.void))
+})
+
+const runModelServer = Effect.gen(function* () {
+  const settings = yield* Settings.load
+  const table = yield* law(settings)
+  const server = HttpRouter.serve(ModelServer.routes(table, settings.modelLatency), {
+    disableLogger: true,
+    disableListenLog: true
+  }).pipe(Layer.merge(Layer.effectDiscard(announce)), Layer.provide(listen(settings)), Layer.provide(logging(settings)))
+  yield* Effect.raceFirst(Layer.launch(server), settings.exitWithParent ? parentGone : Effect.never)
+})
+
+const describe = (settings: Settings.Settings, modelUrl: string, table: Law.Law) => {
+  const embedded = settings.modelServerUrl === undefined ? ` (embedded rules, latency ${settings.modelLatency})` : ""
+  return [
+    `model server ${modelUrl}${embedded}`,
+    `database ${settings.databasePath} (SQLite)`,
+    `law ${table.offences.length} offences of the Bharatiya Nyaya Sanhita, 2023`,
+    `limits ${settings.maxConcurrentRequests} reports, ${settings.maxConcurrentModelCalls} model calls at once`,
+    settings.apiKey === undefined
+      ? "open to everyone who can reach it: API_KEY is not set"
+      : "requests need the API key",
+    ...(settings.firAuthKey === undefined ? ["reports cannot be finalised: FIR_AUTH_KEY is not set"] : [])
+  ]
+}
+
+const runServer = Effect.scoped(
+  Effect.gen(function* () {
+    const settings = yield* Settings.load
+    const table = yield* law(settings)
+    const modelUrl =
+      settings.modelServerUrl ??
+      (yield* modelServer({ MODEL_LATENCY: settings.modelLatency }).pipe(Effect.provide(logging(settings))))
+    const services = Pipeline.layer({
+      law: table,
+      inferenceTimeoutSeconds: settings.inferenceTimeoutSeconds,
+      clauseCheckTimeoutSeconds: settings.clauseCheckTimeoutSeconds,
+      sessionTimeoutSeconds: settings.sessionTimeoutSeconds
+    }).pipe(
+      Layer.provideMerge(Models.layer(modelUrl)),
+      Layer.provideMerge(
+        Limits.layer({
+          reports: settings.maxConcurrentRequests,
+          waitingReports: settings.maxWaitingRequests,
+          modelCalls: settings.maxConcurrentModelCalls
+        })
+      ),
+      Layer.provideMerge(Telemetry.layer),
+      Layer.provideMerge(Store.layer(settings.databasePath)),
+      Layer.provideMerge(
+        HttpPool.layer({
+          maxConnections: settings.httpPoolSize,
+          maxKeepAliveConnections: settings.httpPoolSize,
+          connectTimeout: "5 seconds"
+        })
+      )
+    )
+    const expiry = Layer.effectDiscard(
+      Effect.gen(function* () {
+        const pipeline = yield* Pipeline.Pipeline
+        yield* pipeline.expireIdle.pipe(
+          Effect.catch((error) => Effect.logWarning(error.message)),
+          Effect.repeat(Schedule.spaced("30 seconds")),
+          Effect.forkScoped
+        )
+      })
+    )
+    const server = Layer.mergeAll(
+      HttpRouter.serve(Server.routes(settings), { disableLogger: true, disableListenLog: true }),
+      expiry,
+      Layer.effectDiscard(
+        Effect.gen(function* () {
+          for (const line of describe(settings, modelUrl, table)) yield* Effect.logInfo(line)
+          yield* announce
+        })
+      )
+    ).pipe(Layer.provide(services), Layer.provide(listen(settings)), Layer.provide(logging(settings)))
+    yield* Layer.launch(server)
+  })
+)
+
+const command = process.argv[2]
+const program =
+  command === "serve"
+    ? runServer
+    : command === "model-server"
+      ? runModelServer
+      : command === "help" || command === "--help"
+        ? Effect.sync(() => console.log(HELP))
+        : Effect.fail(new BadCommand({ message: `Cannot run ${command ?? "nothing"}\n${HELP}` }))
+
+const report = (cause: Cause.Cause<{ readonly message: string }>) =>
+  Effect.sync(() => {
+    if (Cause.hasInterruptsOnly(cause)) return
+    const error = Cause.squash(cause)
+    console.error(Cause.hasDies(cause) || !(error instanceof Error) ? Cause.pretty(cause) : error.message)
+  })
+
+// SIGTERM and SIGINT interrupt; what was admitted has been served by then, so that is a good end.
+NodeRuntime.runMain(Effect.tapCause(program, report), {
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+})
