@@ -17,9 +17,11 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { makeClient } from "./internal/client.ts"
-import { settings } from "./internal/options.ts"
+import { Names } from "./internal/names.ts"
+import { proxyOf, settings } from "./internal/options.ts"
 import { Pool } from "./internal/pool.ts"
 import { poolStats } from "./internal/stats.ts"
 import * as undici from "./internal/undici.ts"
@@ -54,8 +56,42 @@ export interface Options {
   readonly maxResponseSize?: number | undefined
   /** Origins of which statistics and state are kept; of those without connections the oldest is forgotten. Default 1000. */
   readonly maxOrigins?: number | undefined
+  /** How long the addresses of a name are remembered; connections take them in turn. Default 10 seconds. */
+  readonly dnsTtl?: Duration.Input | undefined
+  /** Certificates, keys and what to accept, as in `node:tls`. Default: the runtime's. */
+  readonly tls?: TlsOptions | undefined
+  /** A proxy that every connection goes through, in a tunnel. Default: none; no environment variable is read. */
+  readonly proxy?: ProxyOptions | undefined
+  /** A unix socket that every connection goes to, whatever the origin. */
+  readonly socketPath?: string | undefined
+  /** The local address to connect from. */
+  readonly localAddress?: string | undefined
+  /** Whether `isolated` isolates. If not, it is the same as `client`. Default true. */
+  readonly isolation?: boolean | undefined
   /** When the pool closes, how long requests in flight may go on. Default 5 seconds. */
   readonly drainTimeout?: Duration.Input | undefined
+}
+
+/** The part of Node's TLS options that a client needs; with `cert` and `key`, the client shows a certificate of its own. */
+export interface TlsOptions {
+  readonly ca?: string | Array<string>
+  readonly cert?: string
+  readonly key?: string
+  readonly passphrase?: string
+  /** Whether the server's certificate must be valid. Default true. */
+  readonly rejectUnauthorized?: boolean
+  /** The name that the server's certificate must have, if not the host's. */
+  readonly servername?: string
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3"
+  readonly ciphers?: string
+}
+
+/** A proxy. User and password may stand in the URL, or the whole `Proxy-Authorization` field in `authorization`. */
+export interface ProxyOptions {
+  readonly url: string | URL
+  readonly authorization?: Redacted.Redacted<string> | undefined
+  /** Hosts that are reached without the proxy; `.example.org` means the domain and all below it. */
+  readonly except?: ReadonlyArray<string> | undefined
 }
 
 /** Why connections were closed. */
@@ -157,17 +193,28 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
   Effect.gen(function* () {
     const checked = settings(options)
     const transport = yield* undici.load
-    const network = {
-      net: yield* Effect.promise(() => import("node:net")),
-      tls: yield* Effect.promise(() => import("node:tls"))
+    const network = yield* Effect.promise(async () => ({
+      net: await import("node:net"),
+      tls: await import("node:tls"),
+      dns: await import("node:dns/promises")
+    }))
+    const clock = yield* Clock.Clock
+    const route = {
+      network,
+      names: new Names(network, clock, checked.dnsMillis, checked.maxOrigins),
+      tls: options.tls ?? {},
+      proxy: proxyOf(options.proxy),
+      socketPath: options.socketPath,
+      localAddress: options.localAddress
     }
     const pool = yield* Effect.acquireRelease(
-      Effect.map(Clock.Clock, (clock) => new Pool(checked, transport, network, clock)),
+      Effect.sync(() => new Pool(checked, transport, route, clock)),
       (pool) => pool.close
     )
+    const client = makeClient(pool, false)
     return {
-      client: makeClient(pool, false),
-      isolated: makeClient(pool, true),
+      client,
+      isolated: options.isolation === false ? client : makeClient(pool, true),
       stats: Effect.sync(() => poolStats(pool)),
       statsUnsafe: () => poolStats(pool),
       close: pool.close

@@ -12,7 +12,7 @@ export interface TestServer {
   readonly accepted: () => number
 }
 
-const started = (server: NetServer): Effect.Effect<TestServer, never, Scope.Scope> =>
+export const started = (server: NetServer): Effect.Effect<TestServer, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<TestServer & { readonly stop: Effect.Effect<void> }>((resume) => {
       const sockets = new Set<Socket>()

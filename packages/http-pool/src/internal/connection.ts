@@ -6,12 +6,12 @@
 // that it may take is the pool's, by the pool's clock; and only here can it be
 // known how far it came (TCP or TLS) when it fails.
 import type { Socket } from "node:net"
-import type { ConnectionOptions as TlsConnectionOptions } from "node:tls"
 import * as PoolErrors from "../PoolError.ts"
 import type { Entry } from "./deadlines.ts"
+import { type Dialing, dial } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
 import type { Origin, Pool } from "./pool.ts"
-import type { Client, Connected, ConnectTarget } from "./undici.ts"
+import type { Client, Connected } from "./undici.ts"
 
 export type CloseReason =
   | "expired"
@@ -24,18 +24,14 @@ export type CloseReason =
   | "failed"
   | "shutdown"
 
-export interface Network {
-  readonly net: typeof import("node:net")
-  readonly tls: typeof import("node:tls")
-}
-
 export class Connection implements Entry {
   readonly pool: Pool
   readonly origin: Origin
   readonly client: Client
   exchange: Exchange | undefined
   socket: Socket | undefined
-  isConnecting = false
+  private dialing: Dialing | undefined
+  private isConnecting = false
   /** TCP stands and TLS does not yet. */
   isHandshaking = false
   isIdle = false
@@ -64,7 +60,7 @@ export class Connection implements Entry {
       keepAliveTimeout: keepAlive,
       keepAliveMaxTimeout: keepAlive,
       allowH2: false,
-      connect: (target, connected) => this.connect(target, connected)
+      connect: (_target, connected) => this.connect(connected)
     })
     this.client.on("disconnect", (_origin, _targets, error) => {
       const reason = error?.message === "socket idle timeout" ? "expired" : "peer"
@@ -92,7 +88,7 @@ export class Connection implements Entry {
     this.pool.connects.remove(this)
     this.pool.forget(this)
     this.client.destroy(null, () => {})
-    if (this.isConnecting) this.socket?.destroy(new Error("The connection was given up"))
+    if (this.isConnecting) this.dialing?.giveUp()
   }
 
   onDeadline(): void {
@@ -108,57 +104,39 @@ export class Connection implements Entry {
     this.origin.closedBy[reason]++
   }
 
-  private connect(target: ConnectTarget, connected: Connected): void {
-    const isTls = target.protocol === "https:"
-    const socket = this.open(target, isTls)
-    this.socket = socket
+  private connect(connected: Connected): void {
     this.isConnecting = true
     this.isHandshaking = false
     if (this.exchange !== undefined) this.exchange.phase = "connecting"
     this.pool.connects.add(this)
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, 60_000)
-    if (isTls) {
-      socket.once("connect", () => {
-        this.isHandshaking = true
-      })
-    }
-    socket.once(isTls ? "secureConnect" : "connect", () => {
-      if (!this.isConnecting) return
-      this.isConnecting = false
-      this.isHandshaking = false
-      this.pool.connects.remove(this)
-      this.served = 0
-      this.openedAt = this.pool.now()
-      this.isOpen = true
-      this.origin.open++
-      this.origin.created++
-      connected(null, socket)
-    })
-    socket.on("error", (error) => {
-      if (!this.isConnecting) return
-      this.isConnecting = false
-      this.pool.connects.remove(this)
-      connected(error, null)
-    })
-  }
-
-  private open(target: ConnectTarget, isTls: boolean): Socket {
-    const { net, tls } = this.pool.network
-    const port = target.port === "" ? (isTls ? 443 : 80) : Number(target.port)
-    if (!isTls) return net.connect({ host: target.hostname, port })
-    const servername = target.servername ?? (net.isIP(target.hostname) === 0 ? target.hostname : "")
-    const options: TlsConnectionOptions = {
-      host: target.hostname,
-      port,
-      servername,
-      ALPNProtocols: ["http/1.1"],
-      ...(this.origin.tlsSession === undefined ? undefined : { session: this.origin.tlsSession })
-    }
-    const socket = tls.connect(options)
-    socket.on("session", (session) => {
-      this.origin.tlsSession = session
-    })
-    return socket
+    this.dialing = dial(
+      this.pool.route,
+      { ...this.origin.target, protocols: ["http/1.1"], session: this.origin.tlsSession },
+      {
+        onHandshake: () => {
+          this.isHandshaking = true
+        },
+        onSession: (session) => {
+          this.origin.tlsSession = session
+        },
+        onReady: (socket) => {
+          this.isConnecting = false
+          this.isHandshaking = false
+          this.pool.connects.remove(this)
+          this.socket = socket
+          this.served = 0
+          this.openedAt = this.pool.now()
+          this.isOpen = true
+          this.origin.open++
+          this.origin.created++
+          connected(null, socket)
+        },
+        onError: (error) => {
+          this.isConnecting = false
+          this.pool.connects.remove(this)
+          connected(error, null)
+        }
+      }
+    )
   }
 }

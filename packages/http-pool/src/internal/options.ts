@@ -1,6 +1,8 @@
 // Options as numbers, checked once.
 import * as Duration from "effect/Duration"
-import type { Options } from "../HttpPool.ts"
+import * as Redacted from "effect/Redacted"
+import type { Options, ProxyOptions } from "../HttpPool.ts"
+import type { Proxy } from "./dial.ts"
 
 export interface Settings {
   readonly connectMillis: number
@@ -15,6 +17,7 @@ export interface Settings {
   readonly maxRequestsPerConnection: number
   readonly maxResponseSize: number
   readonly maxOrigins: number
+  readonly dnsMillis: number
 }
 
 const fail = (name: string, value: unknown, allowed: string): never => {
@@ -32,6 +35,30 @@ const millis = (name: string, value: Duration.Input | undefined, fallback: numbe
   const duration = Duration.fromInput(value)
   const result = duration._tag === "Some" ? Duration.toMillis(duration.value) : Number.NaN
   return result > 0 ? result : fail(name, value, "a duration longer than nothing")
+}
+
+const defaultPort = (protocol: string): number => (protocol === "https:" ? 443 : 80)
+
+/** Where connections go, from what the options say of it. */
+export const proxyOf = (proxy: ProxyOptions | undefined): Proxy | undefined => {
+  if (proxy === undefined) return undefined
+  const url = URL.canParse(String(proxy.url)) ? new URL(String(proxy.url)) : undefined
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    return fail("proxy.url", proxy.url, "a URL of scheme http or https")
+  }
+  const credentials =
+    proxy.authorization === undefined
+      ? url.username === ""
+        ? undefined
+        : `Basic ${btoa(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)}`
+      : Redacted.value(proxy.authorization)
+  return {
+    isTls: url.protocol === "https:",
+    host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
+    port: url.port === "" ? defaultPort(url.protocol) : Number(url.port),
+    authorization: credentials,
+    except: proxy.except ?? []
+  }
 }
 
 /** Throws a `RangeError` that names the option, its value and what is allowed. */
@@ -57,6 +84,7 @@ export const settings = (options: Options): Settings => {
       1
     ),
     maxResponseSize: count("maxResponseSize", options.maxResponseSize, Number.POSITIVE_INFINITY, 1),
-    maxOrigins: count("maxOrigins", options.maxOrigins, 1_000, 1)
+    maxOrigins: count("maxOrigins", options.maxOrigins, 1_000, 1),
+    dnsMillis: millis("dnsTtl", options.dnsTtl, 10_000)
   }
 }

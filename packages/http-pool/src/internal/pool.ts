@@ -16,9 +16,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as PoolErrors from "../PoolError.ts"
-import type { CloseReason, Network } from "./connection.ts"
+import type { CloseReason } from "./connection.ts"
 import { Connection } from "./connection.ts"
 import { DeadlineList } from "./deadlines.ts"
+import { parseTarget, type Route, type Target } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
 import { toHttpClientError } from "./failure.ts"
 import type { Settings } from "./options.ts"
@@ -32,6 +33,7 @@ export class Origin {
   readonly origin: string
   readonly permits: Permits | undefined
   readonly idle: Array<Connection> = []
+  readonly target: Pick<Target, "isTls" | "host" | "port">
   tlsSession: Buffer | undefined
   connections = 0
   open = 0
@@ -57,6 +59,7 @@ export class Origin {
 
   constructor(origin: string, permits: Permits | undefined) {
     this.origin = origin
+    this.target = parseTarget(origin)
     this.permits = permits
   }
 
@@ -68,7 +71,7 @@ export class Origin {
 export class Pool {
   readonly settings: Settings
   readonly undici: Undici
-  readonly network: Network
+  readonly route: Route
   readonly permits: Permits
   readonly connects: DeadlineList
   readonly reads: DeadlineList
@@ -82,10 +85,10 @@ export class Pool {
   isClosing = false
   inFlight = 0
 
-  constructor(settings: Settings, undici: Undici, network: Network, clock: Clock.Clock) {
+  constructor(settings: Settings, undici: Undici, route: Route, clock: Clock.Clock) {
     this.settings = settings
     this.undici = undici
-    this.network = network
+    this.route = route
     this.clock = clock
     this.permits = new Permits(settings.maxConnections)
     this.connects = new DeadlineList(clock, settings.connectMillis)

@@ -36,13 +36,6 @@ export interface DispatchOptions {
   readonly blocking?: boolean
 }
 
-export interface ConnectTarget {
-  readonly hostname: string
-  readonly protocol: string
-  readonly port: string
-  readonly servername?: string | null | undefined
-}
-
 export type Connected = (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void
 
 export interface ClientOptions {
@@ -52,7 +45,7 @@ export interface ClientOptions {
   readonly keepAliveTimeout: number
   readonly keepAliveMaxTimeout: number
   readonly allowH2: boolean
-  readonly connect: (target: ConnectTarget, connected: Connected) => void
+  readonly connect: (target: unknown, connected: Connected) => void
 }
 
 export interface Client {
