@@ -1,1 +1,3 @@
-export {}
+export * as Backoff from "./Backoff.ts"
+export * as Retry from "./Retry.ts"
+export * as RetryAfter from "./RetryAfter.ts"
