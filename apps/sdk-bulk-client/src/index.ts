@@ -1,0 +1,6 @@
+export * as Bulk from "./Bulk.ts"
+export * as Client from "./Client.ts"
+export { Text2Everything } from "./Client.ts"
+export * from "./Errors.ts"
+export * as Models from "./Models.ts"
+export * as Options from "./Options.ts"

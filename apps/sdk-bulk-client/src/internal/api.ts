@@ -1,0 +1,153 @@
+// One request to the API: its URL from segments, its headers, its retries, and
+// whatever comes back turned into a value or one of three errors.
+
+import { HttpPool } from "@sluice/http-pool"
+import { RetryAfter } from "@sluice/retry"
+
+import { Clock, Effect, Option, Redacted, Schema } from "effect"
+import {
+  type HttpClient,
+  type HttpClientError,
+  HttpClientRequest,
+  type HttpClientResponse,
+  type HttpMethod
+} from "effect/http"
+import { ApiError, type CallError, ConnectionError, kindOf, UnexpectedResponse } from "../Errors.ts"
+import type { Settings } from "../Options.ts"
+import { repeating } from "./repeat.ts"
+
+/** A request as a resource describes it. Segments are encoded here, so that no id can leave its place in the path. */
+export interface ApiRequest<A> {
+  readonly method: HttpMethod.HttpMethod
+  readonly segments: ReadonlyArray<string>
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly body?: unknown
+  readonly answer: Schema.Codec<A, unknown>
+  /** Makes a create repeatable: the API answers a key that it knows with what it answered before. */
+  readonly idempotencyKey?: string
+  /** Whether sending it twice is as good as once. Default: by its method, or whether it has a key. */
+  readonly idempotent?: boolean
+  /** Sends over a connection of its own. */
+  readonly isolated?: boolean
+  /** Called before each request is sent. */
+  readonly attempted?: () => void
+}
+
+export interface Api {
+  readonly settings: Settings
+  readonly send: <A>(request: ApiRequest<A>) => Effect.Effect<A, CallError>
+}
+
+const userAgent = "sluice-t2e"
+
+/** A segment of `.` or `..` would be resolved away by the URL parser even where it is encoded. */
+const encodeSegment = (segment: string): string =>
+  /^\.{1,2}$/.test(segment) ? segment.replaceAll(".", "%252E") : encodeURIComponent(segment)
+
+const pathOf = (segments: ReadonlyArray<string>): string => `/api/${segments.map(encodeSegment).join("/")}`
+
+const build = (settings: Settings, request: ApiRequest<unknown>): HttpClientRequest.HttpClientRequest => {
+  const query = Object.entries(request.query ?? {}).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as const]
+  )
+  const bare = HttpClientRequest.make(request.method)(`${settings.baseUrl}${pathOf(request.segments)}`, {
+    acceptJson: true,
+    urlParams: query,
+    headers: {
+      "user-agent": userAgent,
+      [settings.credential.header]: Redacted.value(settings.credential.value),
+      ...(settings.workspaceName === undefined ? {} : { "x-workspace-name": settings.workspaceName }),
+      ...(request.idempotencyKey === undefined ? {} : { "idempotency-key": request.idempotencyKey })
+    }
+  })
+  return request.body === undefined ? bare : HttpClientRequest.bodyJsonUnsafe(bare, request.body)
+}
+
+const ErrorBody = Schema.fromJsonString(
+  Schema.Struct({ detail: Schema.optionalKey(Schema.Unknown), error: Schema.optionalKey(Schema.Unknown) })
+)
+
+const detailOf = (text: string): string => {
+  const body = Schema.decodeUnknownOption(ErrorBody)(text)
+  const told = Option.isSome(body) ? (body.value.detail ?? body.value.error) : undefined
+  if (told === undefined) return text.slice(0, 500)
+  return typeof told === "string" ? told : JSON.stringify(told)
+}
+
+const noAnswer = (request: ApiRequest<unknown>, error: HttpClientError.HttpClientError): ConnectionError =>
+  new ConnectionError({
+    method: request.method,
+    path: pathOf(request.segments),
+    description: Option.match(HttpPool.poolError(error), {
+      onSome: (reason) => reason.message,
+      onNone: () => error.message
+    }),
+    // An error that the pool does not know says nothing of how far the request came.
+    mayHaveReachedServer: Option.match(HttpPool.poolError(error), {
+      onSome: (reason) => reason.mayHaveReachedServer,
+      onNone: () => true
+    }),
+    cause: error
+  })
+
+const refused = (
+  request: ApiRequest<unknown>,
+  response: HttpClientResponse.HttpClientResponse,
+  text: string,
+  now: number
+) =>
+  new ApiError({
+    kind: kindOf(response.status),
+    status: response.status,
+    method: request.method,
+    path: pathOf(request.segments),
+    detail: detailOf(text),
+    requestId: response.headers["x-request-id"],
+    retryAfter: Option.getOrUndefined(
+      Option.flatMap(Option.fromUndefinedOr(response.headers["retry-after"]), (value) => RetryAfter.parse(value, now))
+    )
+  })
+
+const read = <A>(
+  request: ApiRequest<A>,
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<A, CallError> =>
+  Effect.gen(function* () {
+    const text = yield* Effect.mapError(response.text, (error) => noAnswer(request, error))
+    if (response.status < 200 || response.status > 299) {
+      return yield* refused(request, response, text, yield* Clock.currentTimeMillis)
+    }
+    // 202 and 204 may come without a body.
+    const answer =
+      text === ""
+        ? Schema.decodeUnknownEffect(request.answer)(undefined)
+        : Schema.decodeUnknownEffect(Schema.fromJsonString(request.answer))(text)
+    return yield* Effect.mapError(
+      answer,
+      (issue) =>
+        new UnexpectedResponse({
+          method: request.method,
+          path: pathOf(request.segments),
+          description: issue.message
+        })
+    )
+  })
+
+/** Makes the caller of the API from a shared client and one whose every request has its own connection. */
+export const make = (
+  settings: Settings,
+  clients: { readonly shared: HttpClient.HttpClient; readonly isolated: HttpClient.HttpClient }
+): Api => ({
+  settings,
+  send: (request) => {
+    const client = request.isolated === true ? clients.isolated : clients.shared
+    const attempt = Effect.suspend(() => {
+      request.attempted?.()
+      return client.execute(build(settings, request))
+    }).pipe(
+      Effect.mapError((error) => noAnswer(request, error)),
+      Effect.flatMap((response) => read(request, response))
+    )
+    return repeating(settings, request, attempt)
+  }
+})

@@ -1,0 +1,81 @@
+// How slow and how faulty the local API server is. Latencies are those that the
+// Text2Everything guide reports for the real API; faults are drawn from a seeded
+// generator, so that a run can be repeated.
+
+import { Config, Duration, Schema } from "effect"
+
+export type LatencyProfile = "realistic" | "fast" | "none"
+
+/** Milliseconds that creating one object takes, by collection. */
+const realistic: Readonly<Record<string, number>> = {
+  contexts: 1200,
+  "schema-metadata": 6900,
+  "golden-examples": 1200
+}
+
+export const createLatency = (profile: LatencyProfile, collection: string): Duration.Duration => {
+  if (profile === "none") return Duration.zero
+  const millis = realistic[collection] ?? 50
+  return Duration.millis(profile === "fast" ? millis / 100 : millis)
+}
+
+/** Of a hundred requests, how many meet each fault. */
+export interface FaultRates {
+  /** 429 with Retry-After. */
+  readonly rateLimited: number
+  /** 500. */
+  readonly serverError: number
+  /** The connection is reset, half of the time after the request was executed. */
+  readonly reset: number
+  /** No answer for as long as the caller waits. */
+  readonly stall: number
+}
+
+export type Fault = keyof FaultRates
+
+export interface Behaviour {
+  readonly latency: LatencyProfile
+  readonly faults: FaultRates
+  /** Seed of the faults. */
+  readonly seed: number
+  /** Whether two first writes to a new project meet as in the real API: the later one is refused with 409. */
+  readonly firstWriteRace: boolean
+}
+
+export const noFaults: FaultRates = { rateLimited: 0, serverError: 0, reset: 0, stall: 0 }
+
+const Percentage = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
+
+const percent = (name: string): Config.Config<number> => Config.schema(Percentage, name).pipe(Config.withDefault(0))
+
+export const behaviourConfig: Config.Config<Behaviour> = Config.unwrap({
+  latency: Config.Literals(["realistic", "fast", "none"], "T2E_SERVER_LATENCY").pipe(Config.withDefault("fast")),
+  faults: {
+    rateLimited: percent("T2E_SERVER_FAULT_429"),
+    serverError: percent("T2E_SERVER_FAULT_500"),
+    reset: percent("T2E_SERVER_FAULT_RESET"),
+    stall: percent("T2E_SERVER_FAULT_STALL")
+  },
+  seed: Config.Int("T2E_SERVER_SEED").pipe(Config.withDefault(1)),
+  firstWriteRace: Config.Boolean("T2E_SERVER_FIRST_WRITE_RACE").pipe(Config.withDefault(true))
+})
+
+/** A generator of faults at the given rates. Mulberry32, by Tommy Ettinger (public domain): 32 bits of state are plenty here. */
+export const faultGenerator = ({ faults, seed }: Behaviour): (() => Fault | undefined) => {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const order: ReadonlyArray<Fault> = ["rateLimited", "serverError", "reset", "stall"]
+  return () => {
+    let draw = next() * 100
+    for (const fault of order) {
+      if (draw < faults[fault]) return fault
+      draw -= faults[fault]
+    }
+    return undefined
+  }
+}
