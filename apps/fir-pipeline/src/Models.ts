@@ -8,7 +8,8 @@
  * @module
  */
 import { HttpPool } from "@sluice/http-pool"
-import { Context, Data, type Duration, Effect, Layer, Option, Schema } from "effect"
+import { Backoff, Retry, RetryAfter } from "@sluice/retry"
+import { Clock, Context, Data, type Duration, Effect, Layer, Option, Schema } from "effect"
 import { HttpBody, HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
 import { Limits } from "./Limits.ts"
 import type { Request } from "./Prompt.ts"
@@ -18,6 +19,10 @@ import { Telemetry } from "./Telemetry.ts"
 export class ModelUnavailable extends Data.TaggedError("ModelUnavailable")<{
   readonly model: string
   readonly reason: string
+  /** Whether the same question may be answered a moment later. */
+  readonly passing: boolean
+  /** How long the server asks to be left alone. */
+  readonly retryAfter?: Duration.Duration | undefined
 }> {
   override get message(): string {
     return `Cannot ask the model ${this.model}: ${this.reason}`
@@ -49,13 +54,28 @@ export interface ModelsApi {
 export const Models: Context.Service<ModelsApi, ModelsApi> = Context.Service<ModelsApi>("fir-pipeline/Models")
 
 const Answer = Schema.Struct({ result: Schema.String })
+const decodeAnswer = Schema.decodeUnknownEffect(Answer)
 const Health = Schema.Struct({ status: Schema.String, message: Schema.optionalKey(Schema.String) })
+const decodeHealth = Schema.decodeUnknownEffect(Health)
 const HEALTH_TIMEOUT: Duration.Input = "3 seconds"
 
 const reasonOf = (error: HttpClientError.HttpClientError): string =>
   Option.match(HttpPool.poolError(error), { onNone: () => error.message, onSome: ({ message }) => message })
 
-/** A client of the seed interface: `/inference`, `/health`. */
+const unavailable = (model: string, reason: string, passing: boolean, retryAfter?: Duration.Duration) =>
+  new ModelUnavailable({ model, reason, passing, retryAfter })
+
+// A question changes nothing at the server, so it may be asked again. An answer that
+// took too long is not waited for again: the officer waits already.
+const again = Retry.retry<ModelError>({
+  maxAttempts: 3,
+  backoff: Backoff.exponential({ base: "1 second", cap: "10 seconds", jitter: "full" }),
+  while: (error) => error._tag === "ModelUnavailable" && error.passing,
+  retryAfter: (error) => (error._tag === "ModelUnavailable" ? error.retryAfter : undefined),
+  maxRetryAfter: "10 seconds"
+})
+
+/** A client of a server that speaks `/inference` and `/health`. */
 export const layer = (url: string) =>
   Layer.effect(
     Models,
@@ -63,45 +83,50 @@ export const layer = (url: string) =>
       const client = yield* HttpClient.HttpClient
       const limits = yield* Limits
       const telemetry = yield* Telemetry
-      const infer = Effect.fn("Models.infer")(function* (request: Request, timeoutSeconds: number) {
-        const call = Effect.scoped(
-          Effect.gen(function* () {
-            const response = yield* client.execute(
-              HttpClientRequest.post(`${url}/inference`, {
-                body: HttpBody.jsonUnsafe({
-                  model_name: request.model,
-                  prompt: request.prompt,
-                  max_tokens: request.maxTokens,
-                  temperature: request.temperature
-                })
-              })
-            )
-            if (response.status !== 200) {
-              return yield* new ModelUnavailable({
-                model: request.model,
-                reason: `it answered with status ${response.status}`
-              })
-            }
-            return (yield* Effect.flatMap(response.json, Schema.decodeUnknownEffect(Answer))).result
+
+      const ask = Effect.fnUntraced(function* (request: Request) {
+        const response = yield* client.execute(
+          HttpClientRequest.post(`${url}/inference`, {
+            body: HttpBody.jsonUnsafe({
+              model_name: request.model,
+              prompt: request.prompt,
+              max_tokens: request.maxTokens,
+              temperature: request.temperature
+            })
           })
-        ).pipe(
-          Effect.catchTag("HttpClientError", (error) =>
-            Effect.fail(new ModelUnavailable({ model: request.model, reason: reasonOf(error) }))
-          ),
-          Effect.catchTag("SchemaError", () =>
-            Effect.fail(new ModelUnavailable({ model: request.model, reason: "its answer has no `result`" }))
-          ),
+        )
+        if (response.status !== 200) {
+          const now = yield* Clock.currentTimeMillis
+          const wait = RetryAfter.parse(response.headers["retry-after"] ?? "", now)
+          return yield* unavailable(
+            request.model,
+            `it answered with status ${response.status}`,
+            response.status === 429 || response.status >= 500,
+            Option.getOrUndefined(wait)
+          )
+        }
+        return (yield* Effect.flatMap(response.json, decodeAnswer)).result
+      })
+
+      const infer = Effect.fn("Models.infer")((request: Request, timeoutSeconds: number) =>
+        Effect.scoped(ask(request)).pipe(
+          Effect.catchTags({
+            HttpClientError: (error) => Effect.fail(unavailable(request.model, reasonOf(error), true)),
+            SchemaError: () => Effect.fail(unavailable(request.model, "its answer has no `result`", false))
+          }),
           Effect.timeoutOrElse({
             duration: `${timeoutSeconds} seconds`,
             orElse: () => Effect.fail(new ModelTimeout({ model: request.model, seconds: timeoutSeconds }))
-          })
+          }),
+          (attempt) => telemetry.modelCall(request.model, limits.modelCall(attempt)),
+          again
         )
-        return yield* telemetry.modelCall(request.model, limits.modelCall(call))
-      })
+      )
+
       const health = Effect.scoped(
         Effect.gen(function* () {
           const response = yield* client.get(`${url}/health`)
-          const body = yield* Effect.flatMap(response.json, Schema.decodeUnknownEffect(Health))
+          const body = yield* Effect.flatMap(response.json, decodeHealth)
           return { status: body.status, message: body.message ?? "" }
         })
       ).pipe(

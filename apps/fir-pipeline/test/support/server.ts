@@ -1,0 +1,111 @@
+// Starts the app's own commands as processes, on free ports, on the runtime that
+// runs the tests.
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : []
+
+export interface Running {
+  readonly url: string
+  readonly child: ChildProcess
+  readonly log: () => string
+}
+
+/** Settings of the one who runs the tests must not reach the app that is tested. */
+const bare = Object.fromEntries(
+  ["PATH", "HOME", "TMPDIR", "DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]]
+  )
+)
+
+export const launch = (command: string, environment: Readonly<Record<string, string>> = {}): ChildProcess =>
+  spawn(process.execPath, [...runtimeArguments, main, command], {
+    env: { ...bare, PORT: "0", ...environment },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+
+/** Everything that the process writes, and the code it ends with. */
+export const finish = async (
+  child: ChildProcess
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> => {
+  let stdout = ""
+  let stderr = ""
+  child.stdout?.on("data", (chunk) => {
+    stdout += chunk
+  })
+  child.stderr?.on("data", (chunk) => {
+    stderr += chunk
+  })
+  const [code] = await once(child, "close")
+  return { code, stdout, stderr }
+}
+
+export const start = async (command: string, environment: Readonly<Record<string, string>> = {}): Promise<Running> => {
+  const child = launch(command, environment)
+  let output = ""
+  let log = ""
+  child.stderr?.on("data", (chunk) => {
+    log += chunk
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on("data", (chunk) => {
+      output += chunk
+      const found = /^listening on (\S+)$/m.exec(output)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+    child.once("exit", (code) => reject(new Error(`The app ended with code ${code}: ${log}`)))
+  })
+  return { url, child, log: () => log }
+}
+
+export const stop = async ({ child }: Running, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> => {
+  if (child.exitCode !== null) return child.exitCode
+  const ended = once(child, "exit")
+  child.kill(signal)
+  const [code] = await ended
+  return code
+}
+
+export const temporaryFolder = (): { readonly path: string; readonly remove: () => void } => {
+  const path = mkdtempSync(join(tmpdir(), "fir-"))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export interface Reply {
+  readonly status: number
+  readonly type: string
+  readonly headers: Headers
+  // The tests look into what the server says; what it says is what they test.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is asserted, not assumed
+  readonly body: any
+}
+
+const reply = async (response: Response): Promise<Reply> => {
+  const text = await response.text()
+  const type = response.headers.get("content-type") ?? ""
+  return {
+    status: response.status,
+    type,
+    headers: response.headers,
+    body: type.includes("json") ? JSON.parse(text) : text
+  }
+}
+
+export const get = async (url: string, headers: Record<string, string> = {}): Promise<Reply> =>
+  reply(await fetch(url, { headers }))
+
+export const post = async (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> =>
+  reply(
+    await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body)
+    })
+  )
+
+export const send = async (url: string, init: RequestInit): Promise<Reply> => reply(await fetch(url, init))
