@@ -10,7 +10,7 @@ import { Agent, Pool } from "undici"
 import type { Suite } from "../harness.ts"
 
 const connections = 50
-const requests = 20_000
+const requests = 40_000
 
 const serverSource = `
   const server = require("node:http").createServer((_, response) => response.end("ok"))
@@ -124,7 +124,8 @@ const suite: Suite = {
       against: "undici Pool.dispatch",
       ours: throughPool,
       peer: throughDispatch,
-      bar: 0.8
+      bar: 0.8,
+      rounds: 5
     },
     {
       name: `GET, ${connections} connections, no pipelining`,
@@ -132,7 +133,8 @@ const suite: Suite = {
       against: "Effect's undici layer",
       ours: throughPool,
       peer: throughEffectUndici,
-      bar: 2.5
+      bar: 2.5,
+      rounds: 5
     }
   ]
 }

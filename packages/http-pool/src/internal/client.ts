@@ -9,12 +9,12 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { HttpClientError, InvalidUrlError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Url from "effect/http/Url"
 import * as Scope from "effect/Scope"
 import * as PoolErrors from "../PoolError.ts"
 import { Exchange } from "./exchange.ts"
 import type { Pool } from "./pool.ts"
-import { toResponse } from "./response.ts"
 
 // What the URL parser would leave as it is: no dot segments, no empty query, nothing to encode.
 const plainPath = /^(?!.*\?$)\/(?:[A-Za-z0-9_~!$&()*+,;=:@%/?-]|(?<!\/)\.)*$/
@@ -44,8 +44,8 @@ const fromUrl = (pool: Pool, request: HttpClientRequest, url: URL, isIsolated: b
         })
       })
 
-const send = (pool: Pool, exchange: Exchange): Effect.Effect<Exchange, HttpClientError> =>
-  Effect.callback<Exchange, HttpClientError>((resume) => {
+const send = (pool: Pool, exchange: Exchange): Effect.Effect<HttpClientResponse, HttpClientError> =>
+  Effect.callback<HttpClientResponse, HttpClientError>((resume) => {
     pool.send(exchange, resume)
     return Effect.sync(() => exchange.abort(PoolErrors.BodyCancelled, "interrupted"))
   })
@@ -56,7 +56,7 @@ export const makeClient = (pool: Pool, isIsolated: boolean): HttpClient.HttpClie
     if (!(exchange instanceof Exchange)) return Effect.fail(exchange)
     const abort = () => exchange.abort(PoolErrors.BodyCancelled, "interrupted")
     signal.addEventListener("abort", abort)
-    return Effect.map(send(pool, exchange), toResponse)
+    return send(pool, exchange)
   })
   return HttpClient.makeWith<never, never, HttpClientError, never>(
     Effect.flatMap((request) =>
@@ -66,7 +66,7 @@ export const makeClient = (pool: Pool, isIsolated: boolean): HttpClient.HttpClie
           return full.execute(request)
         }
         const exchange = toExchange(pool, request, isIsolated)
-        return exchange instanceof Exchange ? Effect.map(send(pool, exchange), toResponse) : Effect.fail(exchange)
+        return exchange instanceof Exchange ? send(pool, exchange) : Effect.fail(exchange)
       })
     ),
     Effect.succeed

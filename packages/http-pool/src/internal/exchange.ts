@@ -13,12 +13,14 @@
 import * as Effect from "effect/Effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { PoolError } from "../PoolError.ts"
 import * as PoolErrors from "../PoolError.ts"
 import type { Connection } from "./connection.ts"
 import type { Entry } from "./deadlines.ts"
 import { fromTransport, toHttpClientError } from "./failure.ts"
 import type { Origin, Pool } from "./pool.ts"
+import { toResponse } from "./response.ts"
 import type { Controller, Handler, ResponseHeaders } from "./undici.ts"
 
 const highWaterMark = 64 * 1024
@@ -31,7 +33,7 @@ export class Exchange implements Handler, Entry {
   readonly isIsolated: boolean
   readonly startedAt: number
   /** Answers the request's fiber: the head has come, or nothing will. Unset once it did. */
-  answer: ((exchange: Exchange) => void) | undefined
+  resume: ((answer: Effect.Effect<HttpClientResponse, HttpClientError>) => void) | undefined
   /** Stops the production of the request's body. */
   stopBody: (() => void) | undefined
 
@@ -184,10 +186,11 @@ export class Exchange implements Handler, Entry {
   schedule(): void {
     if (this.isScheduled) return
     this.isScheduled = true
-    queueMicrotask(this.flush)
+    this.pool.schedule(this)
   }
 
-  private readonly flush = (): void => {
+  /** Acts on what the transport has told. */
+  flush(): void {
     this.isScheduled = false
     if (!this.isSettled && (this.hasEnded || this.failure !== undefined)) {
       if (this.failure !== undefined && this.pool.replay(this)) return
@@ -197,12 +200,16 @@ export class Exchange implements Handler, Entry {
   }
 
   private wake(): void {
-    const answer = this.answer
-    if (answer !== undefined && (this.status !== 0 || this.failure !== undefined)) {
-      this.answer = undefined
-      answer(this)
+    const { failure, reader, resume } = this
+    if (resume !== undefined) {
+      if (this.status !== 0) {
+        this.resume = undefined
+        resume(Effect.succeed(toResponse(this)))
+      } else if (failure !== undefined) {
+        this.resume = undefined
+        resume(Effect.fail(failure))
+      }
     }
-    const reader = this.reader
     if (reader !== undefined && this.isReadable(this.readsAll)) {
       this.reader = undefined
       reader()

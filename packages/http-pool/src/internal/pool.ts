@@ -15,6 +15,7 @@ import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as PoolErrors from "../PoolError.ts"
 import type { CloseReason } from "./connection.ts"
 import { Connection } from "./connection.ts"
@@ -26,6 +27,8 @@ import type { Settings } from "./options.ts"
 import { Permits } from "./permits.ts"
 import { isReplayable, toTransportBody } from "./requestBody.ts"
 import type { Undici } from "./undici.ts"
+
+type Resume = (answer: Effect.Effect<HttpClientResponse, HttpClientError>) => void
 
 const idempotentMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"])
 
@@ -81,6 +84,7 @@ export class Pool {
   private readonly clock: Clock.Clock
   private readonly closing: Deferred.Deferred<void> = Deferred.makeUnsafe()
   private readonly drained: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  private readonly told: Array<Exchange> = []
   private isTrimScheduled = false
   isClosing = false
   inFlight = 0
@@ -119,19 +123,13 @@ export class Pool {
   // --- permits -------------------------------------------------------------
 
   /** Sends at once if a permit is free; otherwise the answer is an effect that waits for one. */
-  send(exchange: Exchange, resume: (result: Effect.Effect<Exchange, HttpClientError>) => void): void {
-    exchange.answer = (settled) =>
-      resume(
-        settled.status !== 0 || settled.failure === undefined ? Effect.succeed(settled) : Effect.fail(settled.failure)
-      )
+  send(exchange: Exchange, resume: Resume): void {
     if (this.isClosing) {
-      exchange.fail(PoolErrors.PoolClosed, undefined)
-      exchange.isSettled = true
-      exchange.schedule()
+      resume(Effect.fail(toHttpClientError(exchange, PoolErrors.PoolClosed, undefined)))
     } else if (this.tryAdmit(exchange.origin)) {
+      exchange.resume = resume
       this.dispatch(exchange)
     } else {
-      exchange.answer = undefined
       resume(this.sendLater(exchange))
     }
   }
@@ -143,7 +141,7 @@ export class Pool {
     return false
   }
 
-  private sendLater(exchange: Exchange): Effect.Effect<Exchange, HttpClientError> {
+  private sendLater(exchange: Exchange): Effect.Effect<HttpClientResponse, HttpClientError> {
     const { origin } = exchange
     // What has been taken and not yet handed to the exchange: whoever ends the wait gives it back.
     let hasOriginPermit = false
@@ -177,13 +175,8 @@ export class Pool {
           })
         ),
         () =>
-          Effect.callback<Exchange, HttpClientError>((resume) => {
-            exchange.answer = (settled) =>
-              resume(
-                settled.status !== 0 || settled.failure === undefined
-                  ? Effect.succeed(settled)
-                  : Effect.fail(settled.failure)
-              )
+          Effect.callback<HttpClientResponse, HttpClientError>((resume) => {
+            exchange.resume = resume
             hasOriginPermit = false
             hasPermit = false
             this.dispatch(exchange)
@@ -352,6 +345,21 @@ export class Pool {
       this.origins.delete(name)
       return
     }
+  }
+
+  // --- what the transport has told -------------------------------------------
+
+  /** Has the exchange act when the transport's parser has returned. */
+  schedule(exchange: Exchange): void {
+    this.told.push(exchange)
+    if (this.told.length === 1) queueMicrotask(this.flush)
+  }
+
+  private readonly flush = (): void => {
+    const { told } = this
+    // Fibers run in here, and what they do may tell of more.
+    for (let i = 0; i < told.length; i++) told[i]?.flush()
+    told.length = 0
   }
 
   // --- the end -------------------------------------------------------------

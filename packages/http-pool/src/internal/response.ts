@@ -26,6 +26,12 @@ const unread = new FinalizationRegistry<Exchange>((exchange) => {
 
 const decoder = new TextDecoder()
 
+// Node's buffers decode themselves several times faster than a TextDecoder does, but keep a byte order mark.
+const toText = (bytes: Uint8Array): string =>
+  typeof Buffer !== "undefined" && bytes instanceof Buffer && bytes[0] !== 0xef
+    ? bytes.toString()
+    : decoder.decode(bytes)
+
 const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
   let length = 0
   for (const chunk of chunks) length += chunk.length
@@ -106,7 +112,7 @@ class PoolResponse extends Inspectable.Class implements HttpClientResponse.HttpC
   }
 
   get text(): Effect.Effect<string, HttpClientError> {
-    return Effect.map(this.bytes, (bytes) => decoder.decode(bytes))
+    return Effect.map(this.bytes, toText)
   }
 
   get json(): Effect.Effect<Schema.Json, HttpClientError> {
