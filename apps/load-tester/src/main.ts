@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The `sluice-load` command. Exit codes: 0 passed, 1 failed, 2 interrupted.
+
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Cause, Effect, Exit } from "effect"
+import { Command } from "effect/cli"
+import { fir, perf } from "./fir/commands.ts"
+
+const program = Command.make("sluice-load").pipe(
+  Command.withDescription("A load tester whose latencies are honest"),
+  Command.withSubcommands([fir, perf]),
+  Command.run({ version: "0.0.0" }),
+  Effect.provide(NodeServices.layer),
+  Effect.tapError((error) => Effect.sync(() => console.error(`sluice-load: ${error.message}`)))
+)
+
+NodeRuntime.runMain(program, {
+  disableErrorReporting: true,
+  teardown: (exit, onExit) => {
+    if (Exit.isSuccess(exit)) onExit(0)
+    else onExit(Cause.hasInterruptsOnly(exit.cause) ? 2 : 1)
+  }
+})
