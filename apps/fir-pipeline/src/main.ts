@@ -32,8 +32,17 @@ class BadCommand extends Data.TaggedError("BadCommand")<{ readonly message: stri
 
 const announce = HttpServer.addressFormattedWith((address) => Effect.sync(() => console.log(`listening on ${address}`)))
 
+const ignore = (): void => {}
+
+/** Bun reports a peer that broke off on the message itself, after its readers have left, and ends when none listens. */
+const makeServer = () =>
+  createServer().on("request", (request, response) => {
+    request.on("error", ignore)
+    response.on("error", ignore)
+  })
+
 const listen = (settings: Settings.Settings) =>
-  NodeHttpServer.layer(() => createServer(), {
+  NodeHttpServer.layer(makeServer, {
     host: settings.host,
     port: settings.port,
     gracefulShutdownTimeout: `${settings.drainSeconds} seconds`
@@ -82,6 +91,8 @@ const describe = (settings: Settings.Settings, modelUrl: string, table: Law.Law)
 const runServer = Effect.scoped(
   Effect.gen(function* () {
     const settings = yield* Settings.load
+    // First in, last out: when this is logged, everything else has ended.
+    yield* Effect.addFinalizer(() => Effect.provide(Effect.logInfo("stopped"), logging(settings)))
     const table = yield* law(settings)
     const modelUrl =
       settings.modelServerUrl ??

@@ -83,6 +83,10 @@ const multipart = (
 ): Effect.Effect<Record<string, unknown>, BodyProblem> =>
   Effect.tryPromise({
     try: async () => {
+      // Not every runtime minds a body that breaks off before its last boundary.
+      const boundary = /boundary="?([^";]+)"?/i.exec(contentType)?.[1]
+      const end = new TextDecoder("latin1").decode(body.subarray(-200))
+      if (boundary === undefined || !end.includes(`--${boundary}--`)) throw new Error("The last boundary is missing")
       const data = await new Response(body, { headers: { "content-type": contentType } }).formData()
       return Object.fromEntries(data.entries())
     },
