@@ -1,1 +1,2 @@
-export {}
+export * as KeyedRateLimiter from "./KeyedRateLimiter.ts"
+export * as RateLimiter from "./RateLimiter.ts"
