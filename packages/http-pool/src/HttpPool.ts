@@ -56,6 +56,15 @@ export interface Options {
   readonly maxResponseSize?: number | undefined
   /** Origins of which statistics and state are kept; of those without connections the oldest is forgotten. Default 1000. */
   readonly maxOrigins?: number | undefined
+  /**
+   * Whether to offer HTTP/2 to servers with TLS; with `"prior-knowledge"` it is spoken to every server, TLS or not,
+   * without asking. Default false.
+   */
+  readonly http2?: boolean | "prior-knowledge" | undefined
+  /** Requests at once on one HTTP/2 connection, if the server allows as many. Default 100. */
+  readonly maxStreams?: number | undefined
+  /** How often an HTTP/2 connection in use is asked whether it is alive; one that does not answer is closed. Default 60 seconds. */
+  readonly pingInterval?: Duration.Input | undefined
   /** How long the addresses of a name are remembered; connections take them in turn. Default 10 seconds. */
   readonly dnsTtl?: Duration.Input | undefined
   /** Certificates, keys and what to accept, as in `node:tls`. Default: the runtime's. */
@@ -196,6 +205,7 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
     const network = yield* Effect.promise(async () => ({
       net: await import("node:net"),
       tls: await import("node:tls"),
+      http2: await import("node:http2"),
       dns: await import("node:dns/promises")
     }))
     const clock = yield* Clock.Clock

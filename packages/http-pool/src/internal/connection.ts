@@ -1,5 +1,4 @@
-// One connection: a transport client that is told to keep one socket, and what
-// the pool knows of it.
+// One HTTP/1.1 connection: a transport client that is told to keep one socket.
 //
 // Connecting is done here and not by the transport, for three reasons: a
 // connection that is given up half-way must close its socket at once; the time
@@ -7,51 +6,25 @@
 // known how far it came (TCP or TLS) when it fails.
 import type { Socket } from "node:net"
 import * as PoolErrors from "../PoolError.ts"
-import type { Entry } from "./deadlines.ts"
 import { type Dialing, dial } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
+import { type CloseReason, Link } from "./link.ts"
 import type { Origin, Pool } from "./pool.ts"
+import { toTransportBody } from "./requestBody.ts"
 import type { Client, Connected } from "./undici.ts"
 
-export type CloseReason =
-  | "expired"
-  | "peer"
-  | "evicted"
-  | "retired"
-  | "isolated"
-  | "interrupted"
-  | "timeout"
-  | "failed"
-  | "shutdown"
-
-export class Connection implements Entry {
-  readonly pool: Pool
-  readonly origin: Origin
-  readonly client: Client
-  exchange: Exchange | undefined
-  socket: Socket | undefined
+export class Connection extends Link {
+  private readonly client: Client
+  private exchange: Exchange | undefined
   private dialing: Dialing | undefined
   private isConnecting = false
-  /** TCP stands and TLS does not yet. */
-  isHandshaking = false
-  isIdle = false
-  isClosed = false
-  /** Responses that came on the present socket. */
-  served = 0
-  openedAt = 0
-  private isOpen = false
+  /** A socket that stood already when the connection was made. */
+  private dialled: Socket | undefined
 
-  movedAt = 0
-  placedAt = 0
-  previous: Entry | undefined
-  next: Entry | undefined
-  list: Entry["list"]
-
-  constructor(pool: Pool, origin: Origin) {
-    this.pool = pool
-    this.origin = origin
-    const { keepAliveMillis } = pool.settings
-    const keepAlive = Math.min(keepAliveMillis, 0x7fffffff)
+  constructor(pool: Pool, origin: Origin, dialled?: Socket) {
+    super(pool, origin)
+    this.dialled = dialled
+    const keepAlive = Math.min(pool.settings.keepAliveMillis, 0x7fffffff)
     this.client = new pool.undici.Client(origin.origin, {
       pipelining: 1,
       // The pool's own timeouts run from the moment that is promised and by its clock.
@@ -69,74 +42,94 @@ export class Connection implements Entry {
     })
   }
 
-  /** Whether another request may go on it. */
-  isReusable(): boolean {
-    const { maxAgeMillis, maxRequestsPerConnection } = this.pool.settings
-    return (
-      !this.isClosed &&
-      this.socket !== undefined &&
-      !this.socket.destroyed &&
-      this.served < maxRequestsPerConnection &&
-      (maxAgeMillis === Number.POSITIVE_INFINITY || this.pool.now() - this.openedAt < maxAgeMillis)
+  exchanges(): Iterable<Exchange> {
+    return this.exchange === undefined ? [] : [this.exchange]
+  }
+
+  dispatch(exchange: Exchange): void {
+    this.exchange = exchange
+    exchange.link = this
+    exchange.phase = this.socket === undefined ? "connecting" : "sending"
+    const { request } = exchange
+    const body = toTransportBody(request.body)
+    exchange.stopBody = body.stop
+    this.client.dispatch(
+      {
+        path: exchange.path,
+        method: request.method,
+        headers:
+          body.contentType === undefined ? request.headers : { ...request.headers, "content-type": body.contentType },
+        body: body.body,
+        blocking: false
+      },
+      exchange
     )
   }
 
-  destroy(reason: CloseReason): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.recordClosed(reason)
-    this.pool.connects.remove(this)
-    this.pool.forget(this)
-    this.client.destroy(null, () => {})
-    if (this.isConnecting) this.dialing?.giveUp()
+  release(exchange: Exchange, reason: CloseReason | undefined): void {
+    this.exchange = undefined
+    const closing = reason ?? (exchange.failure === undefined ? this.reasonToClose(exchange) : "failed")
+    this.served++
+    if (closing === undefined) this.pool.keep(this)
+    else this.destroy(closing)
+    this.pool.releasePermits(this.origin)
   }
+
+  resend(exchange: Exchange): void {
+    this.exchange = undefined
+    this.destroy("failed")
+    this.pool.dispatchFresh(exchange)
+  }
+
+  // An idle socket is watched by the transport.
+  onIdle(): void {}
+
+  onTaken(): void {}
 
   onDeadline(): void {
     this.exchange?.abort(PoolErrors.ConnectTimeout, "timeout")
   }
 
-  // A socket that is destroyed is closed, though its event comes later.
-  private recordClosed(reason: CloseReason): void {
-    if (!this.isOpen) return
-    this.isOpen = false
-    this.origin.open--
-    this.origin.closed++
-    this.origin.closedBy[reason]++
+  protected close(): void {
+    this.client.destroy(null, () => {})
+    if (this.isConnecting) this.dialing?.giveUp()
+  }
+
+  private reasonToClose(exchange: Exchange): CloseReason | undefined {
+    if (exchange.isIsolated) return "isolated"
+    return this.socket?.destroyed === true ? "peer" : undefined
   }
 
   private connect(connected: Connected): void {
+    const { dialled } = this
+    if (dialled !== undefined) {
+      this.dialled = undefined
+      this.recordOpen(dialled)
+      // The transport is inside of its own loop, and would miss an answer that comes at once.
+      queueMicrotask(() => connected(null, dialled))
+      return
+    }
     this.isConnecting = true
     this.isHandshaking = false
     if (this.exchange !== undefined) this.exchange.phase = "connecting"
     this.pool.connects.add(this)
-    this.dialing = dial(
-      this.pool.route,
-      { ...this.origin.target, protocols: ["http/1.1"], session: this.origin.tlsSession },
-      {
-        onHandshake: () => {
-          this.isHandshaking = true
-        },
-        onSession: (session) => {
-          this.origin.tlsSession = session
-        },
-        onReady: (socket) => {
-          this.isConnecting = false
-          this.isHandshaking = false
-          this.pool.connects.remove(this)
-          this.socket = socket
-          this.served = 0
-          this.openedAt = this.pool.now()
-          this.isOpen = true
-          this.origin.open++
-          this.origin.created++
-          connected(null, socket)
-        },
-        onError: (error) => {
-          this.isConnecting = false
-          this.pool.connects.remove(this)
-          connected(error, null)
-        }
+    this.dialing = dial(this.pool.route, this.origin.targetFor(["http/1.1"]), {
+      onHandshake: () => {
+        this.isHandshaking = true
+      },
+      onSession: this.origin.rememberSession,
+      onReady: (socket) => {
+        this.isConnecting = false
+        this.isHandshaking = false
+        this.pool.connects.remove(this)
+        this.recordOpen(socket)
+        connected(null, socket)
+      },
+      onError: (error) => {
+        this.isConnecting = false
+        this.pool.connects.remove(this)
+        connected(error, null)
       }
-    )
+    })
   }
 }

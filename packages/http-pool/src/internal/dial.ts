@@ -11,6 +11,7 @@ import type { Names } from "./names.ts"
 export interface Network {
   readonly net: typeof import("node:net")
   readonly tls: typeof import("node:tls")
+  readonly http2: typeof import("node:http2")
   readonly dns: typeof import("node:dns/promises")
 }
 
@@ -83,7 +84,11 @@ export const dial = (route: Route, target: Target, events: Events): Dialing => {
   }
   const secure = (socket: Socket | undefined, host: string, port: number, options: ConnectionOptions): Socket => {
     const at: ConnectionOptions = socket === undefined ? address(host, port) : { socket }
-    const secured = tls.connect({ servername: net.isIP(host) === 0 ? host : "", ...at, ...options })
+    const secured = tls.connect({
+      ...(net.isIP(host) === 0 ? { servername: host } : undefined),
+      ...at,
+      ...options
+    })
     secured.on("error", fail)
     return secured
   }

@@ -16,9 +16,9 @@ import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { PoolError } from "../PoolError.ts"
 import * as PoolErrors from "../PoolError.ts"
-import type { Connection } from "./connection.ts"
 import type { Entry } from "./deadlines.ts"
 import { fromTransport, toHttpClientError } from "./failure.ts"
+import type { Link } from "./link.ts"
 import type { Origin, Pool } from "./pool.ts"
 import { toResponse } from "./response.ts"
 import type { Controller, Handler, ResponseHeaders } from "./undici.ts"
@@ -38,11 +38,11 @@ export class Exchange implements Handler, Entry {
   stopBody: (() => void) | undefined
 
   phase: PoolErrors.Phase = "waiting"
-  connection: Connection | undefined
+  link: Link | undefined
   controller: Controller | undefined
   /** Set once the permit and the connection are given back. */
   isSettled = false
-  isReplay = false
+  replays = 0
   hasReachedWire = false
 
   status = 0
@@ -121,7 +121,7 @@ export class Exchange implements Handler, Entry {
     this.schedule()
   }
 
-  onResponseError(_controller: Controller, error: Error): void {
+  onResponseError(_controller: Controller | undefined, error: Error): void {
     if (this.isSettled || this.failure !== undefined) return
     this.failure = fromTransport(this, error)
     this.schedule()
@@ -130,7 +130,7 @@ export class Exchange implements Handler, Entry {
   // --- called by the read timeout ----------------------------------------
 
   onDeadline(): void {
-    this.abort(PoolErrors.ReadTimeout, "timeout")
+    this.abort(this.link === undefined ? PoolErrors.PoolTimeout : PoolErrors.ReadTimeout, "timeout")
   }
 
   // --- called by fibers ---------------------------------------------------
@@ -138,7 +138,7 @@ export class Exchange implements Handler, Entry {
   /** Ends the request wherever it is. What it held is free when this returns. */
   abort(
     kind: new (facts: PoolErrors.Facts) => PoolError,
-    reason: "interrupted" | "timeout" | "shutdown",
+    reason: "interrupted" | "timeout" | "failed" | "shutdown",
     cause?: unknown
   ): void {
     if (this.isSettled) return

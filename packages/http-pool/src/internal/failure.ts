@@ -8,6 +8,9 @@ import { RequestBodyFailed } from "./requestBody.ts"
 const codeOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : ""
 
+/** The server took no notice of the request: it may be sent again, whatever it is. */
+export class RefusedStream extends Error {}
+
 export const toHttpClientError = (
   exchange: Exchange,
   kind: new (facts: PoolErrors.Facts) => PoolError,
@@ -31,6 +34,10 @@ export const fromTransport = (exchange: Exchange, error: Error): HttpClientError
       reason: new EncodeError({ request: exchange.request, cause: error.cause, description: error.message })
     })
   }
+  if (error instanceof RefusedStream) {
+    exchange.hasReachedWire = false
+    return toHttpClientError(exchange, PoolErrors.ConnectionReset, error)
+  }
   const code = codeOf(error)
   switch (code) {
     case "UND_ERR_INVALID_ARG":
@@ -45,6 +52,9 @@ export const fromTransport = (exchange: Exchange, error: Error): HttpClientError
   }
   if (error.name === "HTTPParserError") return toHttpClientError(exchange, PoolErrors.ProtocolError, error)
   if (exchange.hasReachedWire) return toHttpClientError(exchange, PoolErrors.ConnectionReset, error)
-  const isTls = exchange.connection?.isHandshaking === true
-  return toHttpClientError(exchange, isTls ? PoolErrors.TlsError : PoolErrors.ConnectFailed, error)
+  return toHttpClientError(
+    exchange,
+    exchange.link?.isHandshaking === true ? PoolErrors.TlsError : PoolErrors.ConnectFailed,
+    error
+  )
 }

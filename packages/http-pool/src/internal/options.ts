@@ -18,6 +18,9 @@ export interface Settings {
   readonly maxResponseSize: number
   readonly maxOrigins: number
   readonly dnsMillis: number
+  readonly http2: boolean | "prior-knowledge"
+  readonly maxStreams: number
+  readonly pingMillis: number
 }
 
 const fail = (name: string, value: unknown, allowed: string): never => {
@@ -85,6 +88,9 @@ export const settings = (options: Options): Settings => {
     ),
     maxResponseSize: count("maxResponseSize", options.maxResponseSize, Number.POSITIVE_INFINITY, 1),
     maxOrigins: count("maxOrigins", options.maxOrigins, 1_000, 1),
-    dnsMillis: millis("dnsTtl", options.dnsTtl, 10_000)
+    dnsMillis: millis("dnsTtl", options.dnsTtl, 10_000),
+    http2: options.http2 ?? false,
+    maxStreams: count("maxStreams", options.maxStreams, 100, 1),
+    pingMillis: millis("pingInterval", options.pingInterval, 60_000)
   }
 }

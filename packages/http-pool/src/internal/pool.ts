@@ -17,27 +17,31 @@ import * as Effect from "effect/Effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as PoolErrors from "../PoolError.ts"
-import type { CloseReason } from "./connection.ts"
 import { Connection } from "./connection.ts"
 import { DeadlineList } from "./deadlines.ts"
 import { parseTarget, type Route, type Target } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
-import { toHttpClientError } from "./failure.ts"
+import { RefusedStream, toHttpClientError } from "./failure.ts"
+import type { CloseReason, Link } from "./link.ts"
+import { Multiplexer } from "./multiplexer.ts"
 import type { Settings } from "./options.ts"
 import { Permits } from "./permits.ts"
-import { isReplayable, toTransportBody } from "./requestBody.ts"
+import { isReplayable } from "./requestBody.ts"
 import type { Undici } from "./undici.ts"
 
 type Resume = (answer: Effect.Effect<HttpClientResponse, HttpClientError>) => void
 
+const maxRefusals = 5
 const idempotentMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"])
 
 export class Origin {
   readonly origin: string
-  readonly permits: Permits | undefined
-  readonly idle: Array<Connection> = []
+  readonly authority: string
   readonly target: Pick<Target, "isTls" | "host" | "port">
-  tlsSession: Buffer | undefined
+  readonly permits: Permits | undefined
+  readonly multiplexer: Multiplexer | undefined
+  readonly idle: Array<Link> = []
+  private tlsSession: Buffer | undefined
   connections = 0
   open = 0
   inFlight = 0
@@ -60,10 +64,22 @@ export class Origin {
     shutdown: 0
   }
 
-  constructor(origin: string, permits: Permits | undefined) {
+  constructor(pool: Pool, origin: string) {
+    const { http2, maxConnections, maxConnectionsPerOrigin } = pool.settings
     this.origin = origin
+    this.authority = new URL(origin).host
     this.target = parseTarget(origin)
-    this.permits = permits
+    this.permits = maxConnectionsPerOrigin < maxConnections ? new Permits(maxConnectionsPerOrigin) : undefined
+    const speaksHttp2 = http2 === "prior-knowledge" || (http2 && this.target.isTls)
+    this.multiplexer = speaksHttp2 ? new Multiplexer(pool, this) : undefined
+  }
+
+  targetFor(protocols: ReadonlyArray<string>): Target {
+    return { ...this.target, protocols, session: this.tlsSession }
+  }
+
+  readonly rememberSession = (session: Buffer): void => {
+    this.tlsSession = session
   }
 
   get isForgettable(): boolean {
@@ -78,9 +94,14 @@ export class Pool {
   readonly permits: Permits
   readonly connects: DeadlineList
   readonly reads: DeadlineList
+  /** Requests in line for a stream. */
+  readonly waits: DeadlineList
+  /** HTTP/2 sessions that are in use, and those that are idle. */
+  readonly pings: DeadlineList
+  readonly idles: DeadlineList
   readonly origins: Map<string, Origin> = new Map()
-  readonly connections: Set<Connection> = new Set()
-  private readonly idle = new Set<Connection>()
+  readonly connections: Set<Link> = new Set()
+  private readonly idle: Set<Link> = new Set()
   private readonly clock: Clock.Clock
   private readonly closing: Deferred.Deferred<void> = Deferred.makeUnsafe()
   private readonly drained: Deferred.Deferred<void> = Deferred.makeUnsafe()
@@ -97,6 +118,9 @@ export class Pool {
     this.permits = new Permits(settings.maxConnections)
     this.connects = new DeadlineList(clock, settings.connectMillis)
     this.reads = new DeadlineList(clock, settings.readMillis)
+    this.waits = new DeadlineList(clock, settings.poolMillis)
+    this.pings = new DeadlineList(clock, settings.pingMillis)
+    this.idles = new DeadlineList(clock, settings.keepAliveMillis)
   }
 
   now(): number {
@@ -111,11 +135,7 @@ export class Pool {
     const known = this.origins.get(name)
     if (known !== undefined) return known
     if (this.origins.size >= this.settings.maxOrigins) this.forgetAnOrigin()
-    const { maxConnections, maxConnectionsPerOrigin } = this.settings
-    const origin = new Origin(
-      name,
-      maxConnectionsPerOrigin < maxConnections ? new Permits(maxConnectionsPerOrigin) : undefined
-    )
+    const origin = new Origin(this, name)
     this.origins.set(name, origin)
     return origin
   }
@@ -126,7 +146,13 @@ export class Pool {
   send(exchange: Exchange, resume: Resume): void {
     if (this.isClosing) {
       resume(Effect.fail(toHttpClientError(exchange, PoolErrors.PoolClosed, undefined)))
-    } else if (this.tryAdmit(exchange.origin)) {
+      return
+    }
+    const { multiplexer } = exchange.origin
+    if (multiplexer !== undefined && multiplexer.protocol !== "h1" && !exchange.isIsolated) {
+      exchange.resume = resume
+      multiplexer.send(exchange)
+    } else if (this.tryTakePermits(exchange.origin)) {
       exchange.resume = resume
       this.dispatch(exchange)
     } else {
@@ -134,11 +160,29 @@ export class Pool {
     }
   }
 
-  private tryAdmit(origin: Origin): boolean {
+  /** Sends by permits what has waited for a stream in vain. */
+  sendAgain(exchange: Exchange): void {
+    const { resume } = exchange
+    exchange.resume = undefined
+    exchange.phase = "waiting"
+    resume?.(this.sendLater(exchange))
+  }
+
+  tryTakePermits(origin: Origin): boolean {
     if (origin.permits !== undefined && !origin.permits.tryTake()) return false
     if (this.permits.tryTake()) return true
     origin.permits?.release()
     return false
+  }
+
+  /** Waits for permits, however long. */
+  takePermits(origin: Origin): Effect.Effect<unknown> {
+    return origin.permits === undefined ? this.permits.take : Effect.andThen(origin.permits.take, this.permits.take)
+  }
+
+  releasePermits(origin: Origin): void {
+    this.permits.release()
+    origin.permits?.release()
   }
 
   private sendLater(exchange: Exchange): Effect.Effect<HttpClientResponse, HttpClientError> {
@@ -195,68 +239,73 @@ export class Pool {
 
   // --- connections ---------------------------------------------------------
 
-  private dispatch(exchange: Exchange): void {
-    const { origin } = exchange
+  /** Counts a request that is about to be dispatched. */
+  admit(origin: Origin): void {
     this.inFlight++
     origin.inFlight++
     origin.admitted++
+  }
+
+  /** Counts it no more, since it goes back in line. */
+  retract(origin: Origin): void {
+    this.inFlight--
+    origin.inFlight--
+    origin.admitted--
+  }
+
+  private dispatch(exchange: Exchange): void {
+    const { origin } = exchange
+    this.admit(origin)
     const idle = exchange.isIsolated ? undefined : this.takeIdle(origin)
-    if (idle !== undefined) origin.reused++
-    this.dispatchOn(idle ?? this.open(origin), exchange)
+    if (idle === undefined) {
+      this.dispatchFresh(exchange)
+    } else {
+      origin.reused++
+      idle.dispatch(exchange)
+    }
   }
 
-  private dispatchOn(connection: Connection, exchange: Exchange): void {
-    connection.exchange = exchange
-    exchange.connection = connection
-    exchange.phase = connection.socket === undefined ? "connecting" : "sending"
-    const { request } = exchange
-    const body = toTransportBody(request.body)
-    exchange.stopBody = body.stop
-    connection.client.dispatch(
-      {
-        path: exchange.path,
-        method: request.method,
-        headers:
-          body.contentType === undefined ? request.headers : { ...request.headers, "content-type": body.contentType },
-        body: body.body,
-        blocking: false
-      },
-      exchange
-    )
+  /** Dispatches on a connection of its own a request that holds permits. */
+  dispatchFresh(exchange: Exchange): void {
+    const connection = new Connection(this, exchange.origin)
+    this.adopt(connection)
+    connection.dispatch(exchange)
   }
 
-  private open(origin: Origin): Connection {
+  /** Enters a connection in the books, and makes room for it. */
+  adopt(link: Link): void {
     if (this.connections.size >= this.settings.maxConnections) {
       for (const coldest of this.idle) {
         coldest.destroy("evicted")
         break
       }
     }
-    const connection = new Connection(this, origin)
-    this.connections.add(connection)
-    origin.connections++
-    return connection
+    this.connections.add(link)
+    link.origin.connections++
   }
 
-  private takeIdle(origin: Origin): Connection | undefined {
+  takeIdle(origin: Origin): Link | undefined {
     while (true) {
-      const connection = origin.idle.pop()
-      if (connection === undefined) return undefined
-      this.idle.delete(connection)
-      connection.isIdle = false
-      if (connection.isReusable()) return connection
-      connection.destroy("retired")
+      const link = origin.idle.pop()
+      if (link === undefined) return undefined
+      this.idle.delete(link)
+      link.isIdle = false
+      if (link.isReusable()) {
+        link.onTaken()
+        return link
+      }
+      link.destroy("retired")
     }
   }
 
   /** Takes a connection that is being closed out of the books. */
-  forget(connection: Connection): void {
-    if (this.connections.delete(connection)) connection.origin.connections--
-    if (!connection.isIdle) return
-    connection.isIdle = false
-    this.idle.delete(connection)
-    const { idle } = connection.origin
-    idle.splice(idle.indexOf(connection), 1)
+  forget(link: Link): void {
+    if (this.connections.delete(link)) link.origin.connections--
+    if (!link.isIdle) return
+    link.isIdle = false
+    this.idle.delete(link)
+    const { idle } = link.origin
+    idle.splice(idle.indexOf(link), 1)
   }
 
   /** Gives back what a request held. Without a reason, the response is complete or the transport has failed. */
@@ -265,39 +314,36 @@ export class Pool {
     this.reads.remove(exchange)
     exchange.stopBody?.()
     exchange.stopBody = undefined
-    const { connection, origin } = exchange
-    if (connection === undefined) return
-    connection.exchange = undefined
-    if (reason !== undefined) connection.destroy(reason)
-    else if (exchange.failure !== undefined) connection.destroy("failed")
-    else this.keep(connection, exchange)
+    const { link, origin } = exchange
+    if (link === undefined) {
+      if (origin.multiplexer?.leave(exchange) === true && reason !== "interrupted") origin.rejected++
+      return
+    }
     this.inFlight--
     origin.inFlight--
-    this.permits.release()
-    origin.permits?.release()
+    link.release(exchange, reason)
     if (this.isClosing && this.inFlight === 0) Deferred.doneUnsafe(this.drained, Effect.void)
   }
 
-  private keep(connection: Connection, exchange: Exchange): void {
-    connection.served++
-    const reason = this.reasonToClose(connection, exchange)
+  /** Keeps a connection for the next request, if it may be kept. */
+  keep(link: Link): void {
+    const reason = this.reasonToClose(link)
     if (reason !== undefined) {
-      connection.destroy(reason)
+      link.destroy(reason)
       return
     }
-    connection.isIdle = true
-    connection.origin.idle.push(connection)
-    this.idle.add(connection)
+    link.isIdle = true
+    link.origin.idle.push(link)
+    this.idle.add(link)
+    link.onIdle()
     if (this.idle.size > this.settings.maxKeepAliveConnections && !this.isTrimScheduled) {
       this.isTrimScheduled = true
       setImmediate(this.trim)
     }
   }
 
-  private reasonToClose(connection: Connection, exchange: Exchange): CloseReason | undefined {
-    if (exchange.isIsolated) return "isolated"
-    if (connection.socket?.destroyed === true) return "peer"
-    if (!connection.isReusable()) return "retired"
+  private reasonToClose(link: Link): CloseReason | undefined {
+    if (!link.isReusable()) return "retired"
     if (this.isClosing) return "shutdown"
     return this.settings.maxKeepAliveConnections === 0 ? "evicted" : undefined
   }
@@ -311,31 +357,32 @@ export class Pool {
   }
 
   /**
-   * Sends a request once more, on a fresh connection, if it failed on a used one before a byte of the response came and
-   * sending it twice does no harm. The server closes idle connections when it likes, and the news may cross the request.
+   * Sends a request once more if it failed before a byte of the response came and sending it twice does no harm: on a
+   * fresh connection if it failed on a used one, since the server closes idle connections when it likes and the news may
+   * cross the request; or if the server said that it took no notice of it.
    */
   replay(exchange: Exchange): boolean {
-    const { connection, request } = exchange
-    const error = exchange.failure?.reason.cause
+    const { failure, link, origin, request } = exchange
+    const error = failure?.reason.cause
     if (
-      connection === undefined ||
-      connection.served === 0 ||
-      exchange.isReplay ||
-      exchange.status !== 0 ||
+      link === undefined ||
       this.isClosing ||
+      exchange.status !== 0 ||
       !(error instanceof PoolErrors.ConnectionReset) ||
-      !idempotentMethods.has(request.method) ||
       !isReplayable(request.body)
     ) {
       return false
     }
-    exchange.isReplay = true
+    if (error.cause instanceof RefusedStream) {
+      if (exchange.replays >= maxRefusals) return false
+    } else if (exchange.replays > 0 || link.served === 0 || !idempotentMethods.has(request.method)) {
+      return false
+    }
+    exchange.replays++
     exchange.failure = undefined
-    exchange.origin.replayed++
+    origin.replayed++
     this.reads.remove(exchange)
-    connection.exchange = undefined
-    connection.destroy("failed")
-    this.dispatchOn(this.open(exchange.origin), exchange)
+    link.resend(exchange)
     return true
   }
 
@@ -368,9 +415,14 @@ export class Pool {
     if (!this.isClosing) {
       this.isClosing = true
       Deferred.doneUnsafe(this.closing, Effect.void)
-      for (const connection of this.idle) connection.destroy("shutdown")
-      for (const { exchange } of this.connections) {
-        if (exchange?.isAbandoned === true) exchange.abort(PoolErrors.PoolClosed, "shutdown")
+      for (const link of this.idle) link.destroy("shutdown")
+      for (const link of this.connections) {
+        for (const exchange of link.exchanges()) {
+          if (exchange.isAbandoned) exchange.abort(PoolErrors.PoolClosed, "shutdown")
+        }
+      }
+      for (const { multiplexer } of this.origins.values()) {
+        for (const exchange of multiplexer?.waiting() ?? []) exchange.abort(PoolErrors.PoolClosed, "shutdown")
       }
       if (this.inFlight === 0) Deferred.doneUnsafe(this.drained, Effect.void)
     }
@@ -378,12 +430,11 @@ export class Pool {
       Effect.timeoutOption(this.settings.drainMillis),
       Effect.andThen(
         Effect.sync(() => {
-          for (const connection of this.connections) {
-            connection.exchange?.abort(PoolErrors.PoolClosed, "shutdown")
-            connection.destroy("shutdown")
+          for (const link of this.connections) {
+            for (const exchange of link.exchanges()) exchange.abort(PoolErrors.PoolClosed, "shutdown")
+            link.destroy("shutdown")
           }
-          this.connects.close()
-          this.reads.close()
+          for (const list of [this.connects, this.reads, this.waits, this.pings, this.idles]) list.close()
         })
       )
     )

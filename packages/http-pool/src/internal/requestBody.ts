@@ -52,6 +52,10 @@ const fromIterable = (iterable: AsyncIterable<Uint8Array>, contentType?: string)
   }
 }
 
+/** The body as bytes, if it needs no iteration. */
+export const bytesOf = (body: unknown): Uint8Array | undefined =>
+  typeof body === "string" ? new TextEncoder().encode(body) : body instanceof Uint8Array ? body : undefined
+
 export const toTransportBody = (body: HttpBody): TransportBody => {
   switch (body._tag) {
     case "Empty":

@@ -79,7 +79,7 @@ class PoolResponse extends Inspectable.Class implements HttpClientResponse.HttpC
   }
 
   get remoteAddress(): Option.Option<string> {
-    return Option.fromUndefinedOr(this.exchange.connection?.socket?.remoteAddress)
+    return Option.fromUndefinedOr(this.exchange.link?.socket?.remoteAddress)
   }
 
   /** All of the body as one piece, which stays to be read again. */

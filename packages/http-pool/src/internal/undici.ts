@@ -25,7 +25,7 @@ export interface Handler {
   onResponseStart(controller: Controller, status: number, headers: ResponseHeaders): void
   onResponseData(controller: Controller, chunk: Uint8Array): void
   onResponseEnd(): void
-  onResponseError(controller: Controller, error: Error): void
+  onResponseError(controller: Controller | undefined, error: Error): void
 }
 
 export interface DispatchOptions {
