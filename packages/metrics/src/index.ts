@@ -1,1 +1,2 @@
-export {}
+export * as Exposition from "./Exposition.ts"
+export * as Registry from "./Registry.ts"
