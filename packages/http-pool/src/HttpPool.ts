@@ -17,8 +17,10 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { makeClient } from "./internal/client.ts"
 import { Names } from "./internal/names.ts"
 import { proxyOf, settings } from "./internal/options.ts"
@@ -158,6 +160,13 @@ export interface Stats extends Omit<OriginStats, "origin"> {
   readonly origins: ReadonlyArray<OriginStats>
 }
 
+/** Something that happened to a pool. */
+export type PoolEvent =
+  | { readonly _tag: "Opened"; readonly origin: string }
+  | { readonly _tag: "Closed"; readonly origin: string; readonly reason: keyof ClosedBy }
+  /** A request has to wait for a permit, and none before it has. */
+  | { readonly _tag: "Exhausted"; readonly origin: string }
+
 /** A pool of connections. */
 export interface HttpPool {
   /** The client that sends through the pool. */
@@ -171,6 +180,8 @@ export interface HttpPool {
   readonly stats: Effect.Effect<Stats>
   /** The same, without an effect. */
   statsUnsafe(): Stats
+  /** What happens from now on. While a reader is 1000 events behind, no more are kept for any. */
+  readonly events: Stream.Stream<PoolEvent>
   /**
    * Takes no new requests, lets those in flight end for `drainTimeout`, then closes every connection. The end of the
    * pool's scope does the same.
@@ -217,8 +228,9 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
       socketPath: options.socketPath,
       localAddress: options.localAddress
     }
+    const events = yield* PubSub.dropping<PoolEvent>(1_000)
     const pool = yield* Effect.acquireRelease(
-      Effect.sync(() => new Pool(checked, transport, route, clock)),
+      Effect.sync(() => new Pool(checked, transport, route, clock, events)),
       (pool) => pool.close
     )
     const client = makeClient(pool, false)
@@ -227,6 +239,7 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
       isolated: options.isolation === false ? client : makeClient(pool, true),
       stats: Effect.sync(() => poolStats(pool)),
       statsUnsafe: () => poolStats(pool),
+      events: Stream.fromPubSub(events),
       close: pool.close
     }
   })

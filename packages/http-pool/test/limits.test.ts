@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http"
 import { describe, expect, it } from "@effect/vitest"
 import { HttpPool } from "@sluice/http-pool"
-import { Cause, Effect, Exit, Fiber, Option } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { listen, unscoped, until } from "./servers.ts"
 
@@ -99,6 +99,32 @@ describe("limits", () => {
         mayHaveReachedServer: false
       })
       expect(pool.statsUnsafe()).toMatchObject({ waiting: 0, rejected: 1, inFlight: 1 })
+    })
+  )
+
+  it.effect("tells of connections that open and close, and of waiting", () =>
+    Effect.gen(function* () {
+      const server = yield* holding
+      const pool = yield* HttpPool.make({ maxConnections: 1, maxKeepAliveConnections: 0 })
+      const events: Array<HttpPool.PoolEvent> = []
+      yield* Effect.forkScoped(Stream.runForEach(pool.events, (event) => Effect.sync(() => events.push(event))))
+      yield* Effect.yieldNow
+      const get = unscoped(Effect.flatMap(pool.client.get(server.url), (response) => response.text))
+      const both = yield* Effect.forkScoped(Effect.all([get, get], { concurrency: 2 }))
+      for (let i = 0; i < 2; i++) {
+        yield* until(() => server.held.length === 1)
+        server.answerOne()
+      }
+      yield* Fiber.join(both)
+      yield* until(() => events.length === 5)
+      const origin = server.url
+      expect(events).toEqual([
+        { _tag: "Exhausted", origin },
+        { _tag: "Opened", origin },
+        { _tag: "Closed", origin, reason: "evicted" },
+        { _tag: "Opened", origin },
+        { _tag: "Closed", origin, reason: "evicted" }
+      ])
     })
   )
 

@@ -4,16 +4,20 @@ import type { DeadlineList, Entry } from "./deadlines.ts"
 import type { Exchange } from "./exchange.ts"
 import type { Origin, Pool } from "./pool.ts"
 
-export type CloseReason =
-  | "expired"
-  | "peer"
-  | "evicted"
-  | "retired"
-  | "isolated"
-  | "interrupted"
-  | "timeout"
-  | "failed"
-  | "shutdown"
+/** How often connections were closed, by reason; all of them none. */
+export const noneClosed = () => ({
+  expired: 0,
+  peer: 0,
+  evicted: 0,
+  retired: 0,
+  isolated: 0,
+  interrupted: 0,
+  timeout: 0,
+  failed: 0,
+  shutdown: 0
+})
+
+export type CloseReason = keyof ReturnType<typeof noneClosed>
 
 export abstract class Link implements Entry {
   readonly pool: Pool
@@ -79,6 +83,7 @@ export abstract class Link implements Entry {
     this.isOpen = true
     this.origin.open++
     this.origin.created++
+    this.pool.tell({ _tag: "Opened", origin: this.origin.origin })
   }
 
   // A socket that is destroyed is closed, though its event comes later.
@@ -88,5 +93,6 @@ export abstract class Link implements Entry {
     this.origin.open--
     this.origin.closed++
     this.origin.closedBy[reason]++
+    this.pool.tell({ _tag: "Closed", origin: this.origin.origin, reason })
   }
 }

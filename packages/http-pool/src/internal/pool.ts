@@ -16,13 +16,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as PubSub from "effect/PubSub"
+import type { PoolEvent } from "../HttpPool.ts"
 import * as PoolErrors from "../PoolError.ts"
 import { Connection } from "./connection.ts"
 import { DeadlineList } from "./deadlines.ts"
 import { parseTarget, type Route, type Target } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
 import { RefusedStream, toHttpClientError } from "./failure.ts"
-import type { CloseReason, Link } from "./link.ts"
+import { type CloseReason, type Link, noneClosed } from "./link.ts"
 import { Multiplexer } from "./multiplexer.ts"
 import type { Settings } from "./options.ts"
 import { Permits } from "./permits.ts"
@@ -52,17 +54,7 @@ export class Origin {
   replayed = 0
   admitted = 0
   rejected = 0
-  readonly closedBy: Record<CloseReason, number> = {
-    expired: 0,
-    peer: 0,
-    evicted: 0,
-    retired: 0,
-    isolated: 0,
-    interrupted: 0,
-    timeout: 0,
-    failed: 0,
-    shutdown: 0
-  }
+  readonly closedBy: Record<CloseReason, number> = noneClosed()
 
   constructor(pool: Pool, origin: string) {
     const { http2, maxConnections, maxConnectionsPerOrigin } = pool.settings
@@ -106,15 +98,17 @@ export class Pool {
   private readonly closing: Deferred.Deferred<void> = Deferred.makeUnsafe()
   private readonly drained: Deferred.Deferred<void> = Deferred.makeUnsafe()
   private readonly told: Array<Exchange> = []
+  readonly events: PubSub.PubSub<PoolEvent>
   private isTrimScheduled = false
   isClosing = false
   inFlight = 0
 
-  constructor(settings: Settings, undici: Undici, route: Route, clock: Clock.Clock) {
+  constructor(settings: Settings, undici: Undici, route: Route, clock: Clock.Clock, events: PubSub.PubSub<PoolEvent>) {
     this.settings = settings
     this.undici = undici
     this.route = route
     this.clock = clock
+    this.events = events
     this.permits = new Permits(settings.maxConnections)
     this.connects = new DeadlineList(clock, settings.connectMillis)
     this.reads = new DeadlineList(clock, settings.readMillis)
@@ -127,8 +121,8 @@ export class Pool {
     return this.clock.currentTimeMillisUnsafe()
   }
 
-  get idleCount(): number {
-    return this.idle.size
+  tell(event: PoolEvent): void {
+    PubSub.publishUnsafe(this.events, event)
   }
 
   originOf(name: string): Origin {
@@ -210,7 +204,7 @@ export class Pool {
       Effect.andThen(Deferred.await(this.closing), refuse(PoolErrors.PoolClosed))
     ).pipe(Effect.timeoutOrElse({ duration: this.settings.poolMillis, orElse: () => refuse(PoolErrors.PoolTimeout) }))
     return Effect.suspend(() => {
-      origin.waiting++
+      if (origin.waiting++ === 0) this.tell({ _tag: "Exhausted", origin: origin.origin })
       return Effect.flatMap(
         Effect.ensuring(
           wait,

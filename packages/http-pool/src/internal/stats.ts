@@ -1,50 +1,49 @@
 // Snapshots, made when asked for.
 import type { OriginStats, Stats } from "../HttpPool.ts"
+import { type CloseReason, noneClosed } from "./link.ts"
 import type { Origin, Pool } from "./pool.ts"
 
+const counts = [
+  "open",
+  "idle",
+  "inFlight",
+  "waiting",
+  "created",
+  "closed",
+  "reused",
+  "replayed",
+  "admitted",
+  "rejected"
+] as const
+type Counts = Record<(typeof counts)[number], number>
+
+const none = (): Counts & { readonly closedBy: Record<CloseReason, number> } => ({
+  open: 0,
+  idle: 0,
+  inFlight: 0,
+  waiting: 0,
+  created: 0,
+  closed: 0,
+  reused: 0,
+  replayed: 0,
+  admitted: 0,
+  rejected: 0,
+  closedBy: noneClosed()
+})
+
 const originStats = (origin: Origin): OriginStats => ({
+  ...none(),
+  ...Object.fromEntries(counts.map((name) => [name, name === "idle" ? origin.idle.length : origin[name]])),
   origin: origin.origin,
-  open: origin.open,
-  idle: origin.idle.length,
-  inFlight: origin.inFlight,
-  waiting: origin.waiting,
-  created: origin.created,
-  closed: origin.closed,
-  closedBy: { ...origin.closedBy },
-  reused: origin.reused,
-  replayed: origin.replayed,
-  admitted: origin.admitted,
-  rejected: origin.rejected
+  closedBy: { ...origin.closedBy }
 })
 
 export const poolStats = (pool: Pool): Stats => {
+  const total = none()
   const origins = Array.from(pool.origins.values(), originStats)
-  const sum = (count: (stats: OriginStats) => number): number =>
-    origins.reduce((total, stats) => total + count(stats), 0)
-  const closedBy = (reason: keyof OriginStats["closedBy"]) => sum((stats) => stats.closedBy[reason])
-  return {
-    capacity: pool.settings.maxConnections,
-    open: sum((stats) => stats.open),
-    idle: pool.idleCount,
-    inFlight: pool.inFlight,
-    waiting: sum((stats) => stats.waiting),
-    created: sum((stats) => stats.created),
-    closed: sum((stats) => stats.closed),
-    closedBy: {
-      expired: closedBy("expired"),
-      peer: closedBy("peer"),
-      evicted: closedBy("evicted"),
-      retired: closedBy("retired"),
-      isolated: closedBy("isolated"),
-      interrupted: closedBy("interrupted"),
-      timeout: closedBy("timeout"),
-      failed: closedBy("failed"),
-      shutdown: closedBy("shutdown")
-    },
-    reused: sum((stats) => stats.reused),
-    replayed: sum((stats) => stats.replayed),
-    admitted: sum((stats) => stats.admitted),
-    rejected: sum((stats) => stats.rejected),
-    origins
+  for (const stats of origins) {
+    for (const name of counts) total[name] += stats[name]
+    for (const [reason, count] of Object.entries(stats.closedBy)) total.closedBy[reason as CloseReason] += count
   }
+  return { ...total, capacity: pool.settings.maxConnections, origins }
 }
