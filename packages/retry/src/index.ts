@@ -1,3 +1,7 @@
 export * as Backoff from "./Backoff.ts"
+export * as Deadline from "./Deadline.ts"
+export * as Hedge from "./Hedge.ts"
+export * as HttpRetry from "./HttpRetry.ts"
 export * as Retry from "./Retry.ts"
 export * as RetryAfter from "./RetryAfter.ts"
+export * as RetryBudget from "./RetryBudget.ts"

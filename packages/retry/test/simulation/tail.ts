@@ -1,0 +1,44 @@
+// Reads that take 5 to 15 milliseconds, but for 1.2 in a hundred, so that the 99th
+// percentile is one of them: those take a
+// second.
+import { Hedge } from "@sluice/retry"
+import { Clock, Effect, Random } from "effect"
+import { runVirtually } from "./virtual.ts"
+
+const calls = 20_000
+
+export interface Tail {
+  /** How long each call took, from the fastest to the slowest, in milliseconds. */
+  readonly latencies: ReadonlyArray<number>
+  /** Reads for a call. */
+  readonly load: number
+}
+
+export const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN
+
+export const simulateTail = (policy: Hedge.Policy | undefined): Tail => {
+  const latencies: Array<number> = []
+  let reads = 0
+  const read = Effect.gen(function* () {
+    reads++
+    const isSlow = (yield* Random.next) < 0.012
+    yield* Effect.sleep(isSlow ? 1000 : 5 + 10 * (yield* Random.next))
+  })
+  const call = Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    yield* policy === undefined ? read : policy(read)
+    latencies.push((yield* Clock.currentTimeMillis) - start)
+  })
+  const arrivals = Effect.forEach(
+    Array.from({ length: calls }),
+    () => Effect.andThen(Effect.forkDetach(call), Effect.sleep("2 millis")),
+    { discard: true }
+  )
+  runVirtually(arrivals, calls * 2 + 10_000, "tail")
+  return { latencies: latencies.sort((a, b) => a - b), load: reads / calls }
+}
+
+/** Sends a copy of what takes longer than 95 of 100. */
+export const tailHedge = (): Hedge.Policy =>
+  Hedge.hedge({ idempotent: true, delay: { quantile: 0.95, initial: "50 millis" } })
