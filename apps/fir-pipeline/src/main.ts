@@ -30,6 +30,9 @@ Each command prints one line \`listening on <url>\` when it is ready.`
 
 class BadCommand extends Data.TaggedError("BadCommand")<{ readonly message: string }> {}
 
+const quiet = { disableLogger: true, disableListenLog: true }
+
+/** Only once the routes are in place: a request that came before would never be answered. */
 const announce = HttpServer.addressFormattedWith((address) => Effect.sync(() => console.log(`listening on ${address}`)))
 
 const ignore = (): void => {}
@@ -64,14 +67,19 @@ const parentGone = Effect.callback<void>((resume) => {
   process.stdin.once("close", () => resume(Effect.void))
 })
 
+const endWithParent = <E>(settings: Settings.Settings, run: Effect.Effect<never, E>): Effect.Effect<void, E> =>
+  settings.exitWithParent ? Effect.raceFirst(run, parentGone) : run
+
 const runModelServer = Effect.gen(function* () {
   const settings = yield* Settings.load
   const table = yield* law(settings)
-  const server = HttpRouter.serve(ModelServer.routes(table, settings.modelLatency), {
-    disableLogger: true,
-    disableListenLog: true
-  }).pipe(Layer.merge(Layer.effectDiscard(announce)), Layer.provide(listen(settings)), Layer.provide(logging(settings)))
-  yield* Effect.raceFirst(Layer.launch(server), settings.exitWithParent ? parentGone : Effect.never)
+  const routes = HttpRouter.serve(ModelServer.routes(table, settings.modelLatency), quiet)
+  const server = Layer.effectDiscard(announce).pipe(
+    Layer.provide(routes),
+    Layer.provide(listen(settings)),
+    Layer.provide(logging(settings))
+  )
+  yield* endWithParent(settings, Layer.launch(server))
 })
 
 const describe = (settings: Settings.Settings, modelUrl: string, table: Law.Law) => {
@@ -131,17 +139,19 @@ const runServer = Effect.scoped(
         )
       })
     )
-    const server = Layer.mergeAll(
-      HttpRouter.serve(Server.routes(settings), { disableLogger: true, disableListenLog: true }),
-      expiry,
-      Layer.effectDiscard(
-        Effect.gen(function* () {
-          for (const line of describe(settings, modelUrl, table)) yield* Effect.logInfo(line)
-          yield* announce
-        })
-      )
-    ).pipe(Layer.provide(services), Layer.provide(listen(settings)), Layer.provide(logging(settings)))
-    yield* Layer.launch(server)
+    const ready = Layer.effectDiscard(
+      Effect.gen(function* () {
+        for (const line of describe(settings, modelUrl, table)) yield* Effect.logInfo(line)
+        yield* announce
+      })
+    )
+    const server = ready.pipe(
+      Layer.provide([HttpRouter.serve(Server.routes(settings), quiet), expiry]),
+      Layer.provide(services),
+      Layer.provide(listen(settings)),
+      Layer.provide(logging(settings))
+    )
+    yield* endWithParent(settings, Layer.launch(server))
   })
 )
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Complaints from "../src/Complaints.ts"
-import { finish, get, launch, post, type Running, start, stop, temporaryFolder } from "./support/server.ts"
+import { finish, get, launch, post, type Running, start, stop, temporaryFolder, working } from "./support/server.ts"
 
 const [complaint] = Complaints.load()
 const folder = temporaryFolder()
@@ -50,9 +50,7 @@ describe("a server killed between two steps", () => {
       () => "answered",
       () => "cut off"
     )
-    for (let status = "awaiting_validation"; status !== "processing"; ) {
-      status = (await get(`${server.url}/session/${session_id}/status`)).body.status
-    }
+    await working(server.url, session_id, unanswered)
     await stop(server, "SIGKILL")
     expect(await unanswered).toBe("cut off")
     server = await serve("mid-step")
@@ -70,9 +68,7 @@ describe("a server that is told to end", () => {
     const opened = await post(`${server.url}/process`, { text: complaint?.text })
     const session_id = opened.body.session_id
     const answer = post(`${server.url}/validate`, { session_id, approved: true })
-    for (let status = "awaiting_validation"; status !== "processing"; ) {
-      status = (await get(`${server.url}/session/${session_id}/status`)).body.status
-    }
+    await working(server.url, session_id, answer)
     const code = stop(server)
     expect((await answer).status).toBe(200)
     // Deno tells the parent of a signal that the child has handled; the log says how it ended.

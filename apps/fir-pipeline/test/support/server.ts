@@ -25,8 +25,9 @@ const bare = Object.fromEntries(
 
 export const launch = (command: string, environment: Readonly<Record<string, string>> = {}): ChildProcess =>
   spawn(process.execPath, [...runtimeArguments, main, command], {
-    env: { ...bare, PORT: "0", ...environment },
-    stdio: ["ignore", "pipe", "pipe"]
+    // What a test leaves behind when it fails ends with the tests.
+    env: { ...bare, PORT: "0", EXIT_WITH_PARENT: "1", ...environment },
+    stdio: ["pipe", "pipe", "pipe"]
   })
 
 /** Everything that the process writes, and the code it ends with. */
@@ -85,7 +86,8 @@ export interface Reply {
   readonly body: any
 }
 
-const reply = async (response: Response): Promise<Reply> => {
+export const send = async (url: string, init: RequestInit): Promise<Reply> => {
+  const response = await fetch(url, init)
   const text = await response.text()
   const type = response.headers.get("content-type") ?? ""
   return {
@@ -96,16 +98,25 @@ const reply = async (response: Response): Promise<Reply> => {
   }
 }
 
-export const get = async (url: string, headers: Record<string, string> = {}): Promise<Reply> =>
-  reply(await fetch(url, { headers }))
+export const get = (url: string, headers: Record<string, string> = {}): Promise<Reply> => send(url, { headers })
 
-export const post = async (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> =>
-  reply(
-    await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify(body)
-    })
-  )
+export const post = (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> =>
+  send(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body)
+  })
 
-export const send = async (url: string, init: RequestInit): Promise<Reply> => reply(await fetch(url, init))
+/** Waits until the server works on the session; fails when it has answered before anyone could see that. */
+export const working = async (url: string, sessionId: string, answer: Promise<unknown>): Promise<void> => {
+  let answered = false
+  const done = () => {
+    answered = true
+  }
+  answer.then(done, done)
+  while (!answered) {
+    const { body } = await get(`${url}/session/${sessionId}/status`)
+    if (body.status === "processing") return
+  }
+  throw new Error("The server answered before it was seen at work")
+}
