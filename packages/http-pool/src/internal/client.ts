@@ -46,7 +46,13 @@ const fromUrl = (pool: Pool, request: HttpClientRequest, url: URL, isIsolated: b
 
 const send = (pool: Pool, exchange: Exchange): Effect.Effect<HttpClientResponse, HttpClientError> =>
   Effect.callback<HttpClientResponse, HttpClientError>((resume) => {
-    pool.send(exchange, resume)
+    if (pool.isClosing) exchange.fail(PoolErrors.PoolClosed, undefined)
+    if (exchange.failure !== undefined) {
+      resume(Effect.fail(exchange.failure))
+      return
+    }
+    exchange.resume = resume
+    pool.send(exchange)
     return Effect.sync(() => exchange.abort(PoolErrors.BodyCancelled, "interrupted"))
   })
 
@@ -55,6 +61,7 @@ export const makeClient = (pool: Pool, isIsolated: boolean): HttpClient.HttpClie
     const exchange = fromUrl(pool, request, url, isIsolated)
     if (!(exchange instanceof Exchange)) return Effect.fail(exchange)
     const abort = () => exchange.abort(PoolErrors.BodyCancelled, "interrupted")
+    if (signal.aborted) abort()
     signal.addEventListener("abort", abort)
     return send(pool, exchange)
   })

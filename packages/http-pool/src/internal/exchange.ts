@@ -34,6 +34,8 @@ export class Exchange implements Handler, Entry {
   readonly startedAt: number
   /** Answers the request's fiber: the head has come, or nothing will. Unset once it did. */
   resume: ((answer: Effect.Effect<HttpClientResponse, HttpClientError>) => void) | undefined
+  /** Ends the wait for permits. */
+  stopWaiting: (() => void) | undefined
   /** Stops the production of the request's body. */
   stopBody: (() => void) | undefined
 
@@ -157,7 +159,11 @@ export class Exchange implements Handler, Entry {
     return Effect.callback<void>((resume) => {
       this.readsAll = all
       if (this.isReadable(all)) return resume(Effect.void)
-      this.reader = () => resume(Effect.void)
+      const { reader } = this
+      this.reader = () => {
+        reader?.()
+        resume(Effect.void)
+      }
       this.resumeSocket()
       return Effect.sync(() => {
         this.reader = undefined

@@ -40,17 +40,12 @@ export class Multiplexer {
       return
     }
     this.line.add(exchange)
-    this.origin.waiting++
-    this.pool.waits.add(exchange)
+    this.pool.enterLine(exchange)
     this.grow()
   }
 
-  /** Takes a request out of the line, if it is there. */
-  leave(exchange: Exchange): boolean {
-    if (!this.line.delete(exchange)) return false
-    this.origin.waiting--
-    this.pool.waits.remove(exchange)
-    return true
+  leave(exchange: Exchange): void {
+    this.line.delete(exchange)
   }
 
   waiting(): Iterable<Exchange> {
@@ -71,6 +66,11 @@ export class Multiplexer {
     this.grow()
   }
 
+  private serve(exchange: Exchange): void {
+    this.line.delete(exchange)
+    this.pool.leaveLine(exchange)
+  }
+
   private sessionWithRoom(): Session | undefined {
     for (const session of this.sessions) if (session.room > 0) return session
     return undefined
@@ -86,7 +86,7 @@ export class Multiplexer {
     for (const exchange of this.line) {
       const session = this.sessionWithRoom()
       if (session === undefined) break
-      this.leave(exchange)
+      this.serve(exchange)
       this.put(session, exchange)
     }
     this.grow()
@@ -135,13 +135,13 @@ export class Multiplexer {
     this.pool.adopt(connection)
     let hasConnection = true
     for (const exchange of [...this.line]) {
-      this.leave(exchange)
+      this.serve(exchange)
       if (hasConnection) {
         hasConnection = false
         this.pool.admit(this.origin)
         connection.dispatch(exchange)
       } else {
-        this.pool.sendAgain(exchange)
+        this.pool.sendPlain(exchange)
       }
     }
     if (hasConnection) {

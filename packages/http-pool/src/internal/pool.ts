@@ -14,8 +14,6 @@
 import type * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { HttpClientError } from "effect/http/HttpClientError"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as PubSub from "effect/PubSub"
 import type { PoolEvent } from "../HttpPool.ts"
 import * as PoolErrors from "../PoolError.ts"
@@ -23,15 +21,13 @@ import { Connection } from "./connection.ts"
 import { DeadlineList } from "./deadlines.ts"
 import { parseTarget, type Route, type Target } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
-import { RefusedStream, toHttpClientError } from "./failure.ts"
+import { RefusedStream } from "./failure.ts"
 import { type CloseReason, type Link, noneClosed } from "./link.ts"
 import { Multiplexer } from "./multiplexer.ts"
 import type { Settings } from "./options.ts"
 import { Permits } from "./permits.ts"
 import { isReplayable } from "./requestBody.ts"
 import type { Undici } from "./undici.ts"
-
-type Resume = (answer: Effect.Effect<HttpClientResponse, HttpClientError>) => void
 
 const maxRefusals = 5
 const idempotentMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"])
@@ -95,8 +91,8 @@ export class Pool {
   readonly connections: Set<Link> = new Set()
   private readonly idle: Set<Link> = new Set()
   private readonly clock: Clock.Clock
-  private readonly closing: Deferred.Deferred<void> = Deferred.makeUnsafe()
   private readonly drained: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  private readonly line: Set<Exchange> = new Set()
   private readonly told: Array<Exchange> = []
   readonly events: PubSub.PubSub<PoolEvent>
   private isTrimScheduled = false
@@ -136,30 +132,43 @@ export class Pool {
 
   // --- permits -------------------------------------------------------------
 
-  /** Sends at once if a permit is free; otherwise the answer is an effect that waits for one. */
-  send(exchange: Exchange, resume: Resume): void {
-    if (this.isClosing) {
-      resume(Effect.fail(toHttpClientError(exchange, PoolErrors.PoolClosed, undefined)))
-      return
-    }
+  /** Sends as soon as there are permits, or on a session that has some. */
+  send(exchange: Exchange): void {
     const { multiplexer } = exchange.origin
-    if (multiplexer !== undefined && multiplexer.protocol !== "h1" && !exchange.isIsolated) {
-      exchange.resume = resume
-      multiplexer.send(exchange)
-    } else if (this.tryTakePermits(exchange.origin)) {
-      exchange.resume = resume
-      this.dispatch(exchange)
-    } else {
-      resume(this.sendLater(exchange))
-    }
+    if (multiplexer !== undefined && multiplexer.protocol !== "h1" && !exchange.isIsolated) multiplexer.send(exchange)
+    else this.sendPlain(exchange)
   }
 
-  /** Sends by permits what has waited for a stream in vain. */
-  sendAgain(exchange: Exchange): void {
-    const { resume } = exchange
-    exchange.resume = undefined
-    exchange.phase = "waiting"
-    resume?.(this.sendLater(exchange))
+  sendPlain(exchange: Exchange): void {
+    const { origin } = exchange
+    if (this.tryTakePermits(origin)) {
+      this.dispatch(exchange)
+      return
+    }
+    this.enterLine(exchange)
+    // Once it has its permits this fiber runs to its end without a pause, so it cannot be interrupted between the
+    // taking and the sending.
+    const sending = Effect.sync(() => {
+      this.leaveLine(exchange)
+      this.dispatch(exchange)
+    })
+    const fiber = Effect.runFork(Effect.andThen(this.takePermits(origin), sending))
+    exchange.stopWaiting = () => fiber.interruptUnsafe()
+  }
+
+  enterLine(exchange: Exchange): void {
+    const { origin } = exchange
+    this.line.add(exchange)
+    this.waits.add(exchange)
+    if (origin.waiting++ === 0) this.tell({ _tag: "Exhausted", origin: origin.origin })
+  }
+
+  /** Takes a request out of the line, if it is there. */
+  leaveLine(exchange: Exchange): boolean {
+    if (!this.line.delete(exchange)) return false
+    this.waits.remove(exchange)
+    exchange.origin.waiting--
+    return true
   }
 
   tryTakePermits(origin: Origin): boolean {
@@ -171,64 +180,18 @@ export class Pool {
 
   /** Waits for permits, however long. */
   takePermits(origin: Origin): Effect.Effect<unknown> {
-    return origin.permits === undefined ? this.permits.take : Effect.andThen(origin.permits.take, this.permits.take)
+    const { permits } = origin
+    if (permits === undefined) return this.permits.take
+    const giveBack = Effect.sync(() => permits.release())
+    return Effect.andThen(
+      permits.take,
+      Effect.onInterrupt(this.permits.take, () => giveBack)
+    )
   }
 
   releasePermits(origin: Origin): void {
     this.permits.release()
     origin.permits?.release()
-  }
-
-  private sendLater(exchange: Exchange): Effect.Effect<HttpClientResponse, HttpClientError> {
-    const { origin } = exchange
-    // What has been taken and not yet handed to the exchange: whoever ends the wait gives it back.
-    let hasOriginPermit = false
-    let hasPermit = false
-    const takeBoth = Effect.andThen(
-      origin.permits === undefined
-        ? Effect.void
-        : Effect.map(origin.permits.take, () => {
-            hasOriginPermit = true
-          }),
-      Effect.map(this.permits.take, () => {
-        hasPermit = true
-      })
-    )
-    const refuse = (kind: typeof PoolErrors.PoolTimeout | typeof PoolErrors.PoolClosed) =>
-      Effect.suspend(() => {
-        origin.rejected++
-        return Effect.fail(toHttpClientError(exchange, kind, undefined))
-      })
-    const wait = Effect.raceFirst(
-      takeBoth,
-      Effect.andThen(Deferred.await(this.closing), refuse(PoolErrors.PoolClosed))
-    ).pipe(Effect.timeoutOrElse({ duration: this.settings.poolMillis, orElse: () => refuse(PoolErrors.PoolTimeout) }))
-    return Effect.suspend(() => {
-      if (origin.waiting++ === 0) this.tell({ _tag: "Exhausted", origin: origin.origin })
-      return Effect.flatMap(
-        Effect.ensuring(
-          wait,
-          Effect.sync(() => {
-            origin.waiting--
-          })
-        ),
-        () =>
-          Effect.callback<HttpClientResponse, HttpClientError>((resume) => {
-            exchange.resume = resume
-            hasOriginPermit = false
-            hasPermit = false
-            this.dispatch(exchange)
-            return Effect.sync(() => exchange.abort(PoolErrors.BodyCancelled, "interrupted"))
-          })
-      )
-    }).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          if (hasPermit) this.permits.release()
-          if (hasOriginPermit) origin.permits?.release()
-        })
-      )
-    )
   }
 
   // --- connections ---------------------------------------------------------
@@ -310,7 +273,10 @@ export class Pool {
     exchange.stopBody = undefined
     const { link, origin } = exchange
     if (link === undefined) {
-      if (origin.multiplexer?.leave(exchange) === true && reason !== "interrupted") origin.rejected++
+      if (!this.leaveLine(exchange)) return
+      exchange.stopWaiting?.()
+      origin.multiplexer?.leave(exchange)
+      if (reason !== "interrupted") origin.rejected++
       return
     }
     this.inFlight--
@@ -408,16 +374,13 @@ export class Pool {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     if (!this.isClosing) {
       this.isClosing = true
-      Deferred.doneUnsafe(this.closing, Effect.void)
       for (const link of this.idle) link.destroy("shutdown")
       for (const link of this.connections) {
         for (const exchange of link.exchanges()) {
           if (exchange.isAbandoned) exchange.abort(PoolErrors.PoolClosed, "shutdown")
         }
       }
-      for (const { multiplexer } of this.origins.values()) {
-        for (const exchange of multiplexer?.waiting() ?? []) exchange.abort(PoolErrors.PoolClosed, "shutdown")
-      }
+      for (const exchange of this.line) exchange.abort(PoolErrors.PoolClosed, "shutdown")
       if (this.inFlight === 0) Deferred.doneUnsafe(this.drained, Effect.void)
     }
     return Deferred.await(this.drained).pipe(
