@@ -55,7 +55,8 @@ const parseDate = (value: string, now: number): number | undefined => {
  * ```ts
  * import { RetryAfter } from "@sluice/retry"
  *
- * console.log(String(RetryAfter.parse("120", 0))) // => some(Duration(2m))
+ * console.log(String(RetryAfter.parse("120", 0))) // => some(120000 millis)
+ * console.log(String(RetryAfter.parse("Thu, 01 Jan 1970 00:02:00 GMT", 0))) // => some(120000 millis)
  * console.log(String(RetryAfter.parse("soon", 0))) // => none()
  * ```
  */

@@ -1,13 +1,11 @@
 // A thousand callers, each with one call a second. Their dependency fails wholly
-// for a minute. It can do 1.3 times its normal load; in a second in which it is
-// asked for more, it gets nothing done: the calls use each other's resources up.
+// for a minute.
 import { Backoff, Retry, RetryBudget } from "@sluice/retry"
 import { Clock, Effect, Random } from "effect"
 import { runVirtually } from "./virtual.ts"
 
 export const callers = 1000
 export const outage = { fromSecond: 30, toSecond: 90, untilSecond: 120 }
-const capacityPerSecond = 1.3 * callers
 
 export interface Second {
   /** Attempts that reached the dependency in this second. */
@@ -25,10 +23,7 @@ export const simulateOutage = (budget: RetryBudget.RetryBudget | undefined): Rea
     const second = at(now)
     if (second !== undefined) second.load++
     const isDown = now >= outage.fromSecond * 1000 && now < outage.toSecond * 1000
-    // Ten milliseconds to answer, at the end of which it is known whether this second is overloaded.
-    return Effect.flatMap(Effect.sleep("10 millis"), () =>
-      isDown || (second?.load ?? 0) > capacityPerSecond ? Effect.fail("unavailable") : Effect.void
-    )
+    return Effect.andThen(Effect.sleep("10 millis"), isDown ? Effect.fail("unavailable") : Effect.void)
   })
 
   const policy = Retry.retry<string>({

@@ -1,6 +1,5 @@
 // Reads that take 5 to 15 milliseconds, but for 1.2 in a hundred, so that the 99th
-// percentile is one of them: those take a
-// second.
+// percentile is one of them: those take a second.
 import { Hedge } from "@sluice/retry"
 import { Clock, Effect, Random } from "effect"
 import { runVirtually } from "./virtual.ts"
