@@ -51,9 +51,11 @@ describe("within", () => {
       let late: Exit.Exit<number, Deadline.DeadlineExceeded> = Exit.succeed(-1)
       const outer = Effect.sleep("3 seconds").pipe(
         Effect.andThen(Effect.exit(Deadline.within("1 minute")(work))),
-        Effect.map((exit) => {
-          late = exit
-        }),
+        Effect.tap((exit) =>
+          Effect.sync(() => {
+            late = exit
+          })
+        ),
         Effect.uninterruptible,
         Deadline.within("2 seconds")
       )

@@ -50,8 +50,7 @@ export const simulateOutage = (budget: RetryBudget.RetryBudget | undefined): Rea
 
   runVirtually(
     Effect.forEach(Array.from({ length: callers }), () => caller, { concurrency: "unbounded", discard: true }),
-    outage.untilSecond * 1000,
-    "outage"
+    { untilMillis: outage.untilSecond * 1000, seed: "outage" }
   )
   return seconds
 }

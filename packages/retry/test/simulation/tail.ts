@@ -34,7 +34,7 @@ export const simulateTail = (policy: Hedge.Policy | undefined): Tail => {
     () => Effect.andThen(Effect.forkDetach(call), Effect.sleep("2 millis")),
     { discard: true }
   )
-  runVirtually(arrivals, calls * 2 + 10_000, "tail")
+  runVirtually(arrivals, { untilMillis: calls * 2 + 10_000, seed: "tail" })
   return { latencies: latencies.sort((a, b) => a - b), load: reads / calls }
 }
 

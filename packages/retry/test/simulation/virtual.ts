@@ -2,7 +2,7 @@
 // scheduler that runs what is ready at once. A simulated minute of a thousand
 // callers takes about a second, and is the same each time.
 import { Clock, Duration, Effect, type Fiber, Random } from "effect"
-import * as Scheduler from "effect/Scheduler"
+import type * as Scheduler from "effect/Scheduler"
 
 interface Sleeper {
   readonly at: number
@@ -50,8 +50,17 @@ class Sleepers {
   }
 }
 
-/** Runs an effect until a time, in milliseconds, in virtual time and with random numbers of a seed. */
-export const runVirtually = (effect: Effect.Effect<unknown, unknown>, untilMillis: number, seed: string): void => {
+export interface VirtualOptions {
+  readonly untilMillis: number
+  readonly seed: string
+  /** Operations after which a fiber yields. Default: it yields only where it says so. */
+  readonly yieldsAfter?: number
+  /** The task, counted from 0, before which the effect is interrupted. Default: none. */
+  readonly interruptAt?: number
+}
+
+/** Runs an effect in virtual time and with random numbers of a seed; gives the number of tasks that it took. */
+export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: VirtualOptions): number => {
   const sleepers = new Sleepers()
   let now = 0
   let order = 0
@@ -76,24 +85,57 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, untilMilli
         })
       })
   }
-  // Tasks are run by the loop below and by nothing else.
-  const scheduler = new Scheduler.MixedScheduler("sync", () => () => {})
-  const dispatcher = scheduler.makeDispatcher()
-  const shared: Scheduler.Scheduler = {
-    executionMode: "sync",
-    shouldYield: () => false,
+  let ready: Array<() => void> = []
+  let tasks = 0
+  const runReady = (): void => {
+    while (ready.length > 0) {
+      const batch = ready
+      ready = []
+      for (const task of batch) {
+        if (tasks++ === options.interruptAt) fiber.interruptUnsafe()
+        task()
+      }
+    }
+  }
+  const dispatcher: Scheduler.SchedulerDispatcher = {
+    scheduleTask: (task) => {
+      ready.push(task)
+    },
+    flush: runReady
+  }
+  const yieldsAfter = options.yieldsAfter ?? Number.POSITIVE_INFINITY
+  const scheduler: Scheduler.Scheduler = {
+    executionMode: "async",
+    shouldYield: ({ currentOpCount }) => currentOpCount > yieldsAfter,
     makeDispatcher: () => dispatcher
   }
   const fiber: Fiber.Fiber<unknown, unknown> = Effect.runFork(
-    effect.pipe(Effect.provideService(Clock.Clock, clock), Random.withSeed(seed)),
-    { scheduler: shared }
+    effect.pipe(Effect.provideService(Clock.Clock, clock), Random.withSeed(options.seed)),
+    { scheduler }
   )
-  dispatcher.flush()
-  for (let next = sleepers.pop(); next !== undefined && next.at <= untilMillis; next = sleepers.pop()) {
+  runReady()
+  for (let next = sleepers.pop(); next !== undefined && next.at <= options.untilMillis; next = sleepers.pop()) {
     now = next.at
     next.wake()
-    dispatcher.flush()
+    runReady()
   }
   fiber.interruptUnsafe()
-  dispatcher.flush()
+  runReady()
+  return tasks
+}
+
+/**
+ * Runs an effect again and again, interrupted one operation later each time, until it is done before. `make` makes it
+ * and what is to hold whenever it was interrupted. Gives the number of points.
+ */
+export const interruptEverywhere = (
+  make: () => { readonly effect: Effect.Effect<unknown, unknown>; readonly check: () => void }
+): number => {
+  for (let point = 0; ; point++) {
+    const { check, effect } = make()
+    // Two, since the first operation of a fiber that goes on is to go on.
+    const tasks = runVirtually(effect, { untilMillis: 3_600_000, seed: "points", yieldsAfter: 2, interruptAt: point })
+    check()
+    if (tasks <= point) return point
+  }
 }
