@@ -9,7 +9,7 @@ export interface Comparison {
   /** What is measured, as a row of the table. */
   readonly name: string
   /** What the figure is. For times less is better, for rates more is. */
-  readonly unit: "ns/op" | "bytes" | "ops/s" | "req/s" | "MB/s"
+  readonly unit: "ns/op" | "bytes" | "requests" | "ops/s" | "req/s" | "MB/s"
   /** The name of what ours is measured against. */
   readonly against: string
   readonly ours: Measure

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Decision, RateLimitExceeded } from "./Decision.ts"
+import { MillisDecision } from "./internal/decision.ts"
 import * as Gcra from "./internal/gcra.ts"
 import { makeGenerations } from "./internal/generations.ts"
 import { makeSteadyTime } from "./internal/steadyTime.ts"
@@ -62,7 +62,7 @@ export interface KeyedRateLimiter {
   statsUnsafe(): Stats
 }
 
-const now: Effect.Effect<number> = Effect.map(Clock.Clock, (clock) => clock.currentTimeMillisUnsafe())
+const now: Effect.Effect<number> = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
 
 /** Makes a keyed limiter outside of an effect. Throws a `RangeError` if an option is out of range. */
 export const makeUnsafe = (options: Options): KeyedRateLimiter => {
@@ -80,11 +80,11 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
   let admitted = 0
   let rejected = 0
 
-  const takeAt = (key: string, time: number, cost: number): number => {
-    const tat = Gcra.after(shape, states.get(key, time), time, cost)
-    states.set(key, tat, time)
+  const takeFrom = (key: string, tat: number, time: number, cost: number): number => {
+    const after = Gcra.after(shape, tat, time, cost)
+    states.set(key, after, time)
     admitted++
-    return tat
+    return after
   }
 
   const waitOfNewcomer = (turns: Turns | undefined, tat: number, time: number, cost: number): number =>
@@ -95,19 +95,15 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
   const tryTakeUnsafe = (nowMillis: number, key: string, cost = 1): Decision => {
     Gcra.checkCost(shape, cost)
     const time = steady.at(nowMillis)
-    const turns = queues.get(key)
+    const turns = queues.size === 0 ? undefined : queues.get(key)
     let tat = states.get(key, time)
     const wait = waitOfNewcomer(turns, tat, time, cost)
     const allowed = wait <= 0
-    if (allowed) tat = takeAt(key, time, cost)
+    if (allowed) tat = takeFrom(key, tat, time, cost)
     else rejected++
-    return {
-      allowed,
-      remaining: turns === undefined ? Gcra.remaining(shape, tat, time) : 0,
-      limit: shape.burst,
-      retryAfter: allowed ? Duration.zero : Duration.millis(wait),
-      resetAfter: Duration.millis(Math.max(0, tat - time) + shape.emission * (turns?.cost ?? 0))
-    }
+    const remaining = turns === undefined ? Gcra.remaining(shape, tat, time) : 0
+    const resetMillis = Math.max(0, tat - time) + shape.emission * (turns?.cost ?? 0)
+    return new MillisDecision(allowed, remaining, shape.burst, allowed ? 0 : wait, resetMillis)
   }
 
   const queueOf = (key: string): Turns => {
@@ -126,9 +122,10 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
       Effect.flatMap(now, (nowMillis): Effect.Effect<void, RateLimitExceeded> => {
         Gcra.checkCost(shape, cost)
         const time = steady.at(nowMillis)
-        const wait = waitOfNewcomer(queues.get(key), states.get(key, time), time, cost)
+        const tat = states.get(key, time)
+        const wait = waitOfNewcomer(queues.get(key), tat, time, cost)
         if (wait <= 0) {
-          takeAt(key, time, cost)
+          takeFrom(key, tat, time, cost)
           return Effect.void
         }
         if (wait > maxWait) {
@@ -145,7 +142,7 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
           return Gcra.waitFor(shape, states.get(key, turnAt), turnAt, cost)
         })
         return Effect.ensuring(
-          waitTurn(turns, cost, due, () => void takeAt(key, turnAt, cost), restore),
+          waitTurn(turns, cost, due, () => void takeFrom(key, states.get(key, turnAt), turnAt, cost), restore),
           Effect.sync(() => {
             waiting--
             if (turns.waiting === 0) queues.delete(key)
@@ -184,7 +181,8 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
     evicted: states.evicted()
   })
   return {
-    tryTake: (key, cost) => Effect.map(now, (nowMillis) => tryTakeUnsafe(nowMillis, key, cost)),
+    tryTake: (key, cost) =>
+      Effect.clockWith((clock) => Effect.succeed(tryTakeUnsafe(clock.currentTimeMillisUnsafe(), key, cost))),
     tryTakeUnsafe,
     take: keyedTake,
     limit: keyedLimit,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Decision, RateLimitExceeded } from "./Decision.ts"
+import { MillisDecision } from "./internal/decision.ts"
 import * as Gcra from "./internal/gcra.ts"
 import { makeSteadyTime } from "./internal/steadyTime.ts"
 import { makeTurns, waitTurn } from "./internal/turns.ts"
@@ -78,7 +78,7 @@ export interface RateLimiter {
   statsUnsafe(): Stats
 }
 
-const now: Effect.Effect<number> = Effect.map(Clock.Clock, (clock) => clock.currentTimeMillisUnsafe())
+const now: Effect.Effect<number> = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
 
 /** Makes a limiter outside of an effect. Throws a `RangeError` if an option is out of range. */
 export const makeUnsafe = (options: Options): RateLimiter => {
@@ -107,13 +107,9 @@ export const makeUnsafe = (options: Options): RateLimiter => {
     const allowed = wait <= 0
     if (allowed) takeAt(time, cost)
     else rejected++
-    return {
-      allowed,
-      remaining: turns.waiting === 0 ? Gcra.remaining(shape, tat, time) : 0,
-      limit: shape.burst,
-      retryAfter: allowed ? Duration.zero : Duration.millis(wait),
-      resetAfter: Duration.millis(Math.max(0, tat - time) + shape.emission * turns.cost)
-    }
+    const remaining = turns.waiting === 0 ? Gcra.remaining(shape, tat, time) : 0
+    const resetMillis = Math.max(0, tat - time) + shape.emission * turns.cost
+    return new MillisDecision(allowed, remaining, shape.burst, allowed ? 0 : wait, resetMillis)
   }
 
   const take = (cost = 1, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> => {
@@ -159,7 +155,8 @@ export const makeUnsafe = (options: Options): RateLimiter => {
 
   const statsUnsafe = (): Stats => ({ capacity: shape.burst, waiting: turns.waiting, admitted, rejected })
   return {
-    tryTake: (cost) => Effect.map(now, (nowMillis) => tryTakeUnsafe(nowMillis, cost)),
+    tryTake: (cost) =>
+      Effect.clockWith((clock) => Effect.succeed(tryTakeUnsafe(clock.currentTimeMillisUnsafe(), cost))),
     tryTakeUnsafe,
     take: limiterTake,
     limit: limiterLimit,

@@ -96,17 +96,13 @@ export const makeUnsafe = ({ maxWait, maxWaiting, permits }: Options): Bulkhead 
   const statsUnsafe = (): Semaphore.Stats => ({ ...queue.stats(), rejected: refused })
   return {
     withPermit: <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.suspend((): Effect.Effect<A, E | BulkheadFull | BulkheadTimeout, R> => {
-          if (queue.isFull(maxWaiting)) {
-            refused++
-            return Effect.fail(new BulkheadFull({ permits, maxWaiting }))
-          }
-          return Effect.flatMap(queue.acquire(1, restore, bound), () =>
-            Effect.onExit(restore(self), () => queue.releasing(1))
-          )
-        })
-      ),
+      Effect.suspend((): Effect.Effect<A, E | BulkheadFull | BulkheadTimeout, R> => {
+        if (queue.isFull(maxWaiting)) {
+          refused++
+          return Effect.fail(new BulkheadFull({ permits, maxWaiting }))
+        }
+        return queue.using(self, 1, bound)
+      }),
     stats: Effect.sync(statsUnsafe),
     statsUnsafe
   }

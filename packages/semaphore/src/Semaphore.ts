@@ -10,7 +10,7 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { makePermits, type Permits } from "./internal/permits.ts"
+import { makePermits } from "./internal/permits.ts"
 
 /** What a semaphore is doing right now. Reading it has no side effects. */
 export interface Stats {
@@ -70,24 +70,16 @@ export interface Semaphore {
   statsUnsafe(): Stats
 }
 
-const policy =
-  (queue: Permits, permits: number) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-    queue.check(permits)
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(queue.acquire(permits, restore), () =>
-        Effect.onExit(restore(self), () => queue.releasing(permits))
-      )
-    )
-  }
-
 /** Makes a semaphore outside of an effect. Throws a `RangeError` unless `permits` is a whole number, 0 or more. */
 export const makeUnsafe = (permits: number): Semaphore => {
   const queue = makePermits(permits)
   const statsUnsafe = (): Stats => queue.stats()
   return {
-    withPermit: policy(queue, 1),
-    withPermits: (permits) => policy(queue, permits),
+    withPermit: (self) => queue.using(self, 1),
+    withPermits: (permits) => {
+      queue.check(permits)
+      return (self) => queue.using(self, permits)
+    },
     withPermitsIfAvailable: (permits) => (self) =>
       Effect.uninterruptibleMask((restore) => {
         if (!queue.tryTake(permits)) return Effect.succeedNone

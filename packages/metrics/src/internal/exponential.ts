@@ -14,6 +14,8 @@ export const maxScale = 20
 
 export interface Buckets {
   scale: number
+  /** 2^scale, kept because every value needs it. */
+  perOctave: number
   /** Index of the first bucket of `counts`. */
   offset: number
   counts: Float64Array
@@ -28,6 +30,7 @@ export interface Buckets {
 
 export const makeBuckets = (maxBuckets: number): Buckets => ({
   scale: maxScale,
+  perOctave: 2 ** maxScale,
   offset: 0,
   counts: new Float64Array(maxBuckets),
   used: 0,
@@ -39,7 +42,7 @@ export const makeBuckets = (maxBuckets: number): Buckets => ({
 })
 
 /** At scale 20 and below, the index of every finite number fits in 32 bits, which the shifts need. */
-const indexOf = (value: number, scale: number): number => Math.ceil(Math.log2(value) * 2 ** scale) - 1
+const indexOf = (value: number, perOctave: number): number => Math.ceil(Math.log2(value) * perOctave) - 1
 
 /** Merges buckets until `steps` times half as many are left. */
 const downscale = (buckets: Buckets, steps: number): void => {
@@ -56,6 +59,7 @@ const downscale = (buckets: Buckets, steps: number): void => {
     buckets.offset = first
   }
   buckets.scale -= steps
+  buckets.perOctave = 2 ** buckets.scale
 }
 
 /** Makes room for the bucket `index` of the current scale by lowering the scale, and tells by how much. */
@@ -100,7 +104,8 @@ const addIndex = (buckets: Buckets, index: number, times: number): void => {
 
 /** Records a value. Negative ones count as zero, as far as buckets go; what is not finite is left out. */
 export const observe = (buckets: Buckets, value: number): void => {
-  if (!Number.isFinite(value)) return
+  // Infinity minus itself is NaN, as is every sum with NaN: one subtraction tells what is not finite.
+  if (value - value !== 0) return
   buckets.count++
   buckets.sum += value
   if (value < buckets.min) buckets.min = value
@@ -109,11 +114,10 @@ export const observe = (buckets: Buckets, value: number): void => {
     buckets.zero++
     return
   }
-  const { offset, scale, used } = buckets
   // A bucket that is there already is the common case; everything else may move the window.
-  const index = indexOf(value, scale)
-  const at = index - offset
-  if (at >= 0 && at < used) buckets.counts[at] = (buckets.counts[at] ?? 0) + 1
+  const index = indexOf(value, buckets.perOctave)
+  const at = index - buckets.offset
+  if (at >= 0 && at < buckets.used) buckets.counts[at] = (buckets.counts[at] ?? 0) + 1
   else addIndex(buckets, index, 1)
 }
 

@@ -32,6 +32,12 @@ export interface Permits {
    * With a `bound`, waits no longer than its `maxWait` and fails as it says.
    */
   readonly acquire: <E = never>(permits: number, restore: Restore, bound?: Bound<E>) => Effect.Effect<void, E>
+  /** Runs an effect holding permits. */
+  readonly using: <A, E, R, E2 = never>(
+    self: Effect.Effect<A, E, R>,
+    permits: number,
+    bound?: Bound<E2>
+  ) => Effect.Effect<A, E | E2, R>
   /** Whether a newcomer would have to wait where `maxWaiting` wait already. */
   readonly isFull: (maxWaiting: number) => boolean
   readonly release: (permits: number) => number
@@ -78,27 +84,18 @@ export const makePermits = (capacity: number): Permits => {
     return false
   }
 
-  const wait = <E>(
-    fiber: Fiber.Fiber<unknown, unknown>,
-    permits: number,
-    restore: Restore,
-    bound: Bound<E> | undefined
-  ): Effect.Effect<void, E> => {
-    const waiter: Queue.Waiter = {
-      permits,
-      dispatcher: fiber.currentDispatcher,
-      resume: undefined,
-      state: "waiting",
-      previous: undefined,
-      next: undefined
-    }
-    Queue.join(queue, waiter)
-    const suspended = Effect.callback<void>((resume) => {
-      if (waiter.state === "admitted") resume(Effect.void)
-      else waiter.resume = resume
-    })
+  const suspend = (waiter: Queue.Waiter): Effect.Effect<void> => {
     const leave = Effect.sync(() => Queue.leave(queue, waiter))
-    const waiting = Effect.onInterrupt(restore(suspended), () => leave)
+    return Effect.callback<void>((resume) => {
+      if (waiter.state === "admitted") resume(Effect.void)
+      // The clean-up runs for as long as the fiber has not resumed, so also between hand-over and resumption.
+      else waiter.resume = resume
+      return leave
+    })
+  }
+
+  const wait = <E>(waiter: Queue.Waiter, restore: Restore, bound: Bound<E> | undefined): Effect.Effect<void, E> => {
+    const waiting = restore(suspend(waiter))
     if (bound === undefined) return waiting
     // The permits stay with this fiber: the clock ends the wait, it does not race it. A waiter that was handed its
     // permits in the same instant keeps them.
@@ -121,6 +118,38 @@ export const makePermits = (capacity: number): Permits => {
     )
   }
 
+  const join = (fiber: Fiber.Fiber<unknown, unknown>, permits: number): Queue.Waiter => {
+    const waiter: Queue.Waiter = {
+      permits,
+      dispatcher: fiber.currentDispatcher,
+      resume: undefined,
+      state: "waiting",
+      previous: undefined,
+      next: undefined
+    }
+    Queue.join(queue, waiter)
+    return waiter
+  }
+
+  const acquire = <E = never>(permits: number, restore: Restore, bound?: Bound<E>): Effect.Effect<void, E> => {
+    check(permits)
+    if (Queue.isFree(queue, permits)) {
+      Queue.take(queue, permits)
+      return Effect.void
+    }
+    return Effect.withFiber((fiber) => wait(join(fiber, permits), restore, bound))
+  }
+
+  const hold = <A, E, R>(self: Effect.Effect<A, E, R>, permits: number): Effect.Effect<A, E, R> =>
+    Effect.onExitPrimitive(
+      self,
+      () => {
+        Queue.release(queue, permits)
+        return undefined
+      },
+      true
+    )
+
   const release = (permits: number): number => {
     if (!isCount(permits) || permits > queue.held) {
       throw new RangeError(`Cannot release ${permitsWord(permits)}: ${queue.held} are held`)
@@ -132,14 +161,17 @@ export const makePermits = (capacity: number): Permits => {
   return {
     check,
     tryTake,
-    acquire: (permits, restore, bound) =>
-      Effect.withFiber((fiber) => {
+    acquire: (permits, restore, bound) => Effect.suspend(() => acquire(permits, restore, bound)),
+    using: (self, permits, bound) =>
+      // One frame for the mask and one for the release is all that the uncontended path costs: what the mask calls is
+      // run when the effect is, so that nothing else has to be suspended.
+      Effect.uninterruptibleMask((restore) => {
         check(permits)
         if (Queue.isFree(queue, permits)) {
           Queue.take(queue, permits)
-          return Effect.void
+          return hold(restore(self), permits)
         }
-        return wait(fiber, permits, restore, bound)
+        return Effect.flatMap(acquire(permits, restore, bound), () => hold(restore(self), permits))
       }),
     isFull: (maxWaiting) => !Queue.isFree(queue, 1) && queue.waiting >= maxWaiting,
     release,
