@@ -35,6 +35,11 @@ export class Authorization extends HttpApiMiddleware.Service<Authorization, { pr
   }
 ) {}
 
+/** Refuses an address that asks too often, before its key is looked at. */
+export class RateLimited extends HttpApiMiddleware.Service<RateLimited>()("fir-pipeline/RateLimited", {
+  error: Problems.TooManyRequests
+}) {}
+
 const Content = Schema.Record(Schema.String, Schema.Unknown)
 const StepName = Schema.Literals(STEPS)
 const SessionId = Schema.String.annotate({ description: "The session, as /process named it" })
@@ -238,6 +243,7 @@ export const Reports = HttpApiGroup.make("reports")
     }).annotate(OpenApi.Description, "The same and more, for Prometheus.")
   )
   .middleware(Authorization)
+  .middleware(RateLimited)
 
 export const System = HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/health", { success: HealthResult }).annotate(

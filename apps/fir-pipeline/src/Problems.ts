@@ -87,7 +87,7 @@ export class ModelTimedOut extends HttpApiError.Problem<ModelTimedOut>()("ModelT
   title: "The model did not answer in time"
 }) {}
 
-/** What any call that needs a key may say. */
-export const refusals = [Unauthorized, TooManyRequests, Unavailable] as const
+/** What any call may say that needs the database. */
+export const refusals = [Unavailable] as const
 /** What a call with a body may say beside. */
 export const bodyRefusals = [BadRequest, TooLarge, UnsupportedType, Invalid] as const

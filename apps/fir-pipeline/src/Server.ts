@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Clock, Effect, Layer, Redacted } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Clock, Effect, Layer, Option, Redacted } from "effect"
+import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import {
   Api,
@@ -13,6 +13,7 @@ import {
   Authorization,
   Caller,
   ProcessPayload,
+  RateLimited,
   RegeneratePayload,
   ValidatePayload
 } from "./Api.ts"
@@ -23,6 +24,7 @@ import { STEPS } from "./Machine.ts"
 import { Models } from "./Models.ts"
 import { type Outcome, Pipeline, type PipelineError } from "./Pipeline.ts"
 import * as Problems from "./Problems.ts"
+import { RateLimit } from "./RateLimit.ts"
 import type { Settings } from "./Settings.ts"
 import { type Fir, Store, type StoreError } from "./Store.ts"
 import { Telemetry } from "./Telemetry.ts"
@@ -62,9 +64,26 @@ const toProblem = (error: PipelineError): Problem => {
   }
 }
 
+/** Says in the header, too, how long to stay away. */
+const withRetryAfter = <A, E extends object, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.tapError(effect, (problem) =>
+    "retry_after" in problem && typeof problem.retry_after === "number"
+      ? setRetryAfter(problem.retry_after)
+      : Effect.void
+  )
+
+const setRetryAfter = (seconds: number) =>
+  HttpEffect.appendPreResponseHandler((_request, response) =>
+    Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", String(seconds)))
+  )
+
+const answered = <A, R>(effect: Effect.Effect<A, PipelineError, R>) =>
+  withRetryAfter(Effect.mapError(effect, toProblem))
+
 const unavailableStore = (error: StoreError) => new Problems.Unavailable({ detail: error.message, retry_after: 5 })
 
-const noStore = <A, R>(effect: Effect.Effect<A, StoreError, R>) => Effect.mapError(effect, unavailableStore)
+const noStore = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
+  withRetryAfter(Effect.mapError(effect, unavailableStore))
 
 const validated = (outcome: Outcome) => ({
   success: true,
@@ -106,6 +125,7 @@ const reports = (settings: Settings) =>
       const pipeline = yield* Pipeline
       const store = yield* Store
       const telemetry = yield* Telemetry
+      const rateLimit = yield* RateLimit
 
       const findFir = Effect.fnUntraced(function* (number: string) {
         const fir = FIR_NUMBER.test(number) ? yield* noStore(store.fir(number)) : undefined
@@ -122,7 +142,7 @@ const reports = (settings: Settings) =>
             const fields = yield* Body.fields(request, ["json", "form", "multipart"], PROCESS_LIMIT)
             const { text } = yield* decodeProcess(fields)
             const outcome = yield* pipeline.start(text, name, key).pipe(
-              Effect.mapError(toProblem),
+              answered,
               Effect.catchTags({
                 NotFound: Effect.die,
                 NotAwaitingValidation: Effect.die,
@@ -156,7 +176,7 @@ const reports = (settings: Settings) =>
                 by: name,
                 idempotencyKey: key
               })
-              .pipe(Effect.mapError(toProblem))
+              .pipe(answered)
             return validated(outcome)
           })
         )
@@ -204,7 +224,7 @@ const reports = (settings: Settings) =>
                 by: name,
                 idempotencyKey: key
               })
-              .pipe(Effect.mapError(toProblem))
+              .pipe(answered)
             return {
               success: true,
               session_id: outcome.sessionId,
@@ -276,7 +296,7 @@ const reports = (settings: Settings) =>
                 cache_size: pipeline.working()
               },
               firs: { recent_hour: counts.firs },
-              rate_limiter: { active_clients: 0 }
+              rate_limiter: { active_clients: rateLimit.activeClients() }
             }
           })
         )
@@ -334,6 +354,37 @@ const admit = <A, E, R>(settings: Settings, effect: Effect.Effect<A, E, R>, give
     ? Effect.provideService(effect, Caller, { name: settings.apiKey === undefined ? "anyone" : "api-key" })
     : Effect.fail(new Problems.Unauthorized({ detail: "Give the key as X-API-Key or as Authorization: Bearer" }))
 
+const rateLimited = Layer.effect(
+  RateLimited,
+  Effect.gen(function* () {
+    const rateLimit = yield* RateLimit
+    const telemetry = yield* Telemetry
+    return (effect) =>
+      Effect.gen(function* () {
+        const { remoteAddress } = yield* HttpServerRequest.HttpServerRequest
+        const wait = yield* rateLimit.admit(Option.getOrElse(remoteAddress, () => "unknown"))
+        if (wait === 0) return yield* effect
+        yield* telemetry.limited
+        yield* setRetryAfter(wait)
+        return yield* new Problems.TooManyRequests({ detail: `Try again in ${wait} seconds`, retry_after: wait })
+      })
+  })
+)
+
+/** What browsers need to be told about answers that hold personal data. */
+const guarded = HttpRouter.middleware(
+  (effect) =>
+    Effect.map(effect, (response) =>
+      HttpServerResponse.setHeaders(response, {
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-store"
+      })
+    ),
+  { global: true }
+)
+
 const nothingHere = Effect.gen(function* () {
   const request = yield* HttpServerRequest.HttpServerRequest
   return HttpServerResponse.jsonUnsafe(
@@ -352,8 +403,9 @@ export const routes = (settings: Settings) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
       Layer.provide([reports(settings), system(settings)]),
-      Layer.provide(authorization(settings))
+      Layer.provide([authorization(settings), rateLimited])
     ),
+    guarded,
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     HttpRouter.add("*", "/*", nothingHere),
     // Without origins to allow, nothing is said about other origins, and browsers keep them out.

@@ -15,6 +15,7 @@ import * as Law from "./law/Law.ts"
 import * as Models from "./Models.ts"
 import * as ModelServer from "./model-server/ModelServer.ts"
 import * as Pipeline from "./Pipeline.ts"
+import * as RateLimit from "./RateLimit.ts"
 import * as Server from "./Server.ts"
 import * as Settings from "./Settings.ts"
 import * as Store from "./Store.ts"
@@ -112,6 +113,7 @@ const runServer = Effect.scoped(
       sessionTimeoutSeconds: settings.sessionTimeoutSeconds
     }).pipe(
       Layer.provideMerge(Models.layer(modelUrl)),
+      Layer.provideMerge(Telemetry.layer),
       Layer.provideMerge(
         Limits.layer({
           reports: settings.maxConcurrentRequests,
@@ -119,7 +121,9 @@ const runServer = Effect.scoped(
           modelCalls: settings.maxConcurrentModelCalls
         })
       ),
-      Layer.provideMerge(Telemetry.layer),
+      Layer.provideMerge(
+        RateLimit.layer({ requests: settings.rateLimitRequests, windowSeconds: settings.rateLimitWindowSeconds })
+      ),
       Layer.provideMerge(Store.layer(settings.databasePath)),
       Layer.provideMerge(
         HttpPool.layer({
