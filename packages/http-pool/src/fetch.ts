@@ -1,0 +1,1 @@
+export * as FetchPool from "./FetchPool.ts"
