@@ -13,35 +13,55 @@ export const prometheusContentType = "text/plain; version=0.0.4; charset=utf-8"
 const number = (value: number): string =>
   value === Number.POSITIVE_INFINITY ? "+Inf" : value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value)
 
-const labelText = (labels: Labels): string =>
-  Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeLabelValue(value)}"`)
-    .join(",")
+const writeLabels = (labels: Labels): string => {
+  let text = ""
+  for (const name in labels) {
+    text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(labels[name] ?? "")}"`
+  }
+  return text
+}
+
+// A series keeps its labels for as long as it lives, and most of a scrape is their text.
+const written = new WeakMap<Labels, string>()
+
+const labelText = (labels: Labels): string => {
+  const known = written.get(labels)
+  if (known !== undefined) return known
+  const text = writeLabels(labels)
+  written.set(labels, text)
+  return text
+}
 
 const braced = (text: string): string => (text === "" ? "" : `{${text}}`)
 
-const histogramLines = (name: string, labels: Labels, value: HistogramSnapshot): ReadonlyArray<string> => {
+const histogramText = (name: string, labels: Labels, value: HistogramSnapshot): string => {
   const own = labelText(labels)
   const before = own === "" ? "" : `${own},`
-  return [
-    ...value.cumulative.map(([bound, count]) => `${name}_bucket{${before}le="${number(bound)}"} ${count}`),
-    `${name}_bucket{${before}le="+Inf"} ${value.count}`,
-    `${name}_sum${braced(own)} ${number(value.sum)}`,
-    `${name}_count${braced(own)} ${value.count}`
-  ]
+  let text = ""
+  for (const [bound, count] of value.cumulative) text += `${name}_bucket{${before}le="${number(bound)}"} ${count}\n`
+  text += `${name}_bucket{${before}le="+Inf"} ${value.count}\n`
+  text += `${name}_sum${braced(own)} ${number(value.sum)}\n`
+  return `${text}${name}_count${braced(own)} ${value.count}\n`
 }
 
-const metricLines = (metric: MetricSnapshot): ReadonlyArray<string> => [
-  `# HELP ${metric.name} ${escapeHelp(metric.help)}`,
-  `# TYPE ${metric.name} ${metric.type}`,
-  ...(metric.type === "histogram"
-    ? metric.series.flatMap(({ labels, value }) => histogramLines(metric.name, labels, value))
-    : metric.series.map(({ labels, value }) => `${metric.name}${braced(labelText(labels))} ${number(value)}`))
-]
+const metricText = (metric: MetricSnapshot): string => {
+  let text = `# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`
+  if (metric.type === "histogram") {
+    for (const { labels, value } of metric.series) text += histogramText(metric.name, labels, value)
+  } else {
+    for (const { labels, value } of metric.series) {
+      text += `${metric.name}${braced(labelText(labels))} ${number(value)}\n`
+    }
+  }
+  return text
+}
 
 /**
  * The Prometheus text format, version 0.0.4. A histogram's buckets are the powers of two between its least and its
  * largest value; their counts are exact. O(series).
  */
-export const prometheusText = (registry: Registry): string =>
-  `${registry.snapshotUnsafe().flatMap(metricLines).join("\n")}\n`
+export const prometheusText = (registry: Registry): string => {
+  let text = ""
+  for (const metric of registry.snapshotUnsafe()) text += metricText(metric)
+  return text
+}

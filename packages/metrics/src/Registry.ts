@@ -103,7 +103,7 @@ export const makeUnsafe = (options: Options = {}): Registry => {
     if (!Number.isSafeInteger(maxSeries) || maxSeries < 1) {
       throw new RangeError(`Cannot register ${name} with maxSeries ${maxSeries}: a whole number, 1 or more, is needed`)
     }
-    return { name: `${prefix}${name}`, help, labels, maxSeries }
+    return { name: `${prefix}${name}`, help, labels, constant, maxSeries }
   }
 
   const register = <E extends Entry>(name: string, entry: E): E => {
@@ -128,23 +128,18 @@ export const makeUnsafe = (options: Options = {}): Registry => {
     register(name, { type, pulled: { ...pulled, name }, read })
   }
 
-  const withConstant = (labels: Labels): Labels => ({ ...constant, ...labels })
-
   const snapshotOf = (entry: Entry): MetricSnapshot => {
     if ("read" in entry) {
-      const series = Array.from(entry.read(), ([labels, value]) => ({ labels: withConstant(labels), value }))
+      const series = Array.from(entry.read(), ([labels, value]) => ({ labels: { ...constant, ...labels }, value }))
       return { type: entry.type, name: entry.pulled.name, help: entry.pulled.help, series }
     }
     const { help, name } = entry.family.definition
     if (entry.type === "histogram") {
-      const series = Array.from(entry.family.series(), ([labels, one]) => ({
-        labels: withConstant(labels),
-        value: one.snapshot()
-      }))
+      const series = Array.from(entry.family.series(), ([labels, one]) => ({ labels, value: one.snapshot() }))
       return { type: "histogram", name, help, series }
     }
     const values: Family<{ readonly value: number }> = entry.family
-    const series = Array.from(values.series(), ([labels, one]) => ({ labels: withConstant(labels), value: one.value }))
+    const series = Array.from(values.series(), ([labels, one]) => ({ labels, value: one.value }))
     return { type: entry.type, name, help, series }
   }
 

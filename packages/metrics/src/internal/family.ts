@@ -11,6 +11,8 @@ export interface Definition {
   readonly name: string
   readonly help: string
   readonly labels: ReadonlyArray<string>
+  /** Labels that every series has besides. */
+  readonly constant: Labels
   readonly maxSeries: number
 }
 
@@ -32,7 +34,7 @@ export const makeFamily = <S>(
   reservedLabels: ReadonlyArray<string>,
   makeSeries: () => S
 ): Family<S> => {
-  const { labels: names, maxSeries, name } = definition
+  const { constant, labels: names, maxSeries, name } = definition
   checkMetricName(name)
   checkLabelNames(name, names, reservedLabels)
   const all = new Map<string, readonly [Labels, S]>()
@@ -52,9 +54,15 @@ export const makeFamily = <S>(
   const keyOf = (values: ReadonlyArray<string>): string =>
     values.length === 1 ? (values[0] ?? "") : JSON.stringify(values)
 
+  /** One object for as long as the series lives, so that what is made of it for a scrape can be kept with it. */
+  const withConstant = (valueAt: (index: number) => string): Labels => ({
+    ...constant,
+    ...Object.fromEntries(names.map((label, index) => [label, valueAt(index)]))
+  })
+
   const intoOverflow = (): S => {
     overflowed++
-    overflow ??= [Object.fromEntries(names.map((label) => [label, overflowValue])), makeSeries()]
+    overflow ??= [withConstant(() => overflowValue), makeSeries()]
     return overflow[1]
   }
 
@@ -67,7 +75,7 @@ export const makeFamily = <S>(
       if (found !== undefined) return found[1]
       if (all.size >= maxSeries) return intoOverflow()
       const series = makeSeries()
-      all.set(key, [Object.fromEntries(names.map((label, index) => [label, values[index] ?? ""])), series])
+      all.set(key, [withConstant((index) => values[index] ?? ""), series])
       return series
     },
     series: function* () {

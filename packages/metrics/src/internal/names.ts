@@ -32,7 +32,7 @@ export const checkLabelNames = (
 const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", '"': '\\"' }
 
 export const escapeLabelValue = (value: string): string =>
-  value.replaceAll(/[\\\n"]/g, (character) => escapes[character] ?? character)
+  !/[\\\n"]/.test(value) ? value : value.replaceAll(/[\\\n"]/g, (character) => escapes[character] ?? character)
 
 export const escapeHelp = (help: string): string =>
   help.replaceAll(/[\\\n]/g, (character) => escapes[character] ?? character)
