@@ -80,7 +80,7 @@ const suite: Suite = {
       peer: () => afterTwo(50_000, effects)
     },
     {
-      name: "a Promise that succeeds",
+      name: "a Promise that succeeds, with what starting an effect costs",
       unit: "ns/op",
       against: "cockatiel",
       ours: () => promised(100_000, () => Effect.runPromise(once)),

@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import * as Backoff from "./Backoff.ts"
 import { makeLoop } from "./internal/retryLoop.ts"
+import type * as RetryAfter from "./RetryAfter.ts"
 import type { RetryBudget } from "./RetryBudget.ts"
 
 /** Whether a failure is worth another attempt, and when. */
@@ -37,6 +38,10 @@ export const stop: Verdict = { _tag: "Stop", reason: "NotRetryable" }
 
 /** The dependency asks for no other attempt. */
 export const pushedBack: Verdict = { _tag: "Stop", reason: "PushedBack" }
+
+/** What gRPC's pushback, read by `RetryAfter.parsePushback`, says of another attempt. */
+export const fromPushback = (pushback: RetryAfter.Pushback): Verdict =>
+  pushback._tag === "After" ? againExactlyAfter(pushback.delay) : pushedBack
 
 /**
  * Why no other attempt was made.

@@ -29,7 +29,8 @@ describe("interrupted at every point", () => {
       const policy = Hedge.hedge({ idempotent: true, delay: "10 millis", maxCopies: 3 })
       return {
         effect: Effect.timeoutOption(policy(effect), "1 second"),
-        check: () => {
+        check: (asleep) => {
+          expect(asleep).toBe(0)
           expect(state.open).toBe(0)
           expect(state.begun).toBeLessThanOrEqual(3)
           expect(policy.statsUnsafe().hedges).toBeLessThanOrEqual(2)
@@ -44,7 +45,7 @@ describe("interrupted at every point", () => {
       let copy = 0
       const { effect, state } = held(Effect.suspend(() => (copy++ === 0 ? Effect.void : Effect.never)))
       const policy = Hedge.hedge({ idempotent: true, delay: "10 millis" })
-      return { effect: policy(effect), check: () => expect(state.open).toBe(0) }
+      return { effect: policy(effect), check: (asleep) => expect([state.open, asleep]).toEqual([0, 0]) }
     })
     expect(points).toBeGreaterThan(50)
   })
@@ -57,7 +58,8 @@ describe("interrupted at every point", () => {
       const both = Effect.all([policy(effect), policy(effect)], { concurrency: "unbounded", mode: "result" })
       return {
         effect: both,
-        check: () => {
+        check: (asleep) => {
+          expect(asleep).toBe(0)
           const { calls, retries } = policy.statsUnsafe()
           expect(state.open).toBe(0)
           expect(budget.statsUnsafe(0).granted).toBe(retries)
@@ -74,7 +76,7 @@ describe("interrupted at every point", () => {
     const points = interruptEverywhere(() => {
       const { effect, state } = held(Effect.never)
       const nested = Deadline.within("2 seconds")(Effect.exit(Deadline.within("150 millis")(effect)))
-      return { effect: nested, check: () => expect(state.open).toBe(0) }
+      return { effect: nested, check: (asleep) => expect([state.open, asleep]).toEqual([0, 0]) }
     })
     expect(points).toBeGreaterThan(30)
   })
@@ -87,7 +89,7 @@ describe("interrupted at every point", () => {
         Retry.retry<string>({ maxAttempts: 3, backoff: everySecond }),
         Deadline.within("1500 millis")
       )
-      return { effect: Effect.exit(composed), check: () => expect(state.open).toBe(0) }
+      return { effect: Effect.exit(composed), check: (asleep) => expect([state.open, asleep]).toEqual([0, 0]) }
     })
   })
 })

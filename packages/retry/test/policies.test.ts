@@ -46,7 +46,7 @@ describe("Retry.recorded", () => {
       const reasonOf = (options: Retry.Options<string>) =>
         Effect.map(Effect.flip(finish(Retry.recorded(options)(Effect.fail("down")))), ({ reason }) => reason)
       expect(yield* reasonOf({ while: () => false })).toBe("NotRetryable")
-      expect(yield* reasonOf({ classify: () => Retry.pushedBack })).toBe("PushedBack")
+      expect(yield* reasonOf({ classify: () => Retry.fromPushback(RetryAfter.parsePushback("-1")) })).toBe("PushedBack")
       expect(yield* reasonOf({ maxAttempts: 1 })).toBe("Exhausted")
       expect(yield* reasonOf({ backoff: Backoff.exponential({ base: 1, maxAttempts: 1 }) })).toBe("Exhausted")
       expect(yield* reasonOf({ retryAfter: () => Duration.hours(1) })).toBe("RetryAfterTooLong")
@@ -68,7 +68,8 @@ describe("Retry and verdicts", () => {
   it.effect("waits exactly as long as it is pushed back, and starts its back-off anew", () =>
     Effect.gen(function* () {
       const { effect, triedAt } = counting((attempt) => attempt)
-      const classify = (attempt: number) => (attempt === 2 ? Retry.againExactlyAfter(Duration.millis(10)) : Retry.again)
+      const classify = (attempt: number) =>
+        attempt === 2 ? Retry.fromPushback(RetryAfter.parsePushback("10")) : Retry.again
       yield* Effect.flip(finish(Retry.retry<number>({ maxAttempts: 5, backoff: doubling, classify })(effect)))
       expect(triedAt).toEqual([0, 1000, 1010, 2010, 4010])
     })

@@ -59,11 +59,19 @@ export interface VirtualOptions {
   readonly interruptAt?: number
 }
 
-/** Runs an effect in virtual time and with random numbers of a seed; gives the number of tasks that it took. */
-export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: VirtualOptions): number => {
+export interface VirtualRun {
+  /** Tasks that the scheduler ran. */
+  readonly tasks: number
+  /** Fibers that slept on when the effect had been interrupted and whatever could run had run. */
+  readonly asleepAfterInterruption: number
+}
+
+/** Runs an effect in virtual time and with random numbers of a seed. */
+export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: VirtualOptions): VirtualRun => {
   const sleepers = new Sleepers()
   let now = 0
   let order = 0
+  let asleep = 0
   const nanos = (): bigint => BigInt(Math.round(now * 1e6))
   const clock: Clock.Clock = {
     currentTimeMillisUnsafe: () => now,
@@ -74,19 +82,25 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
     monotonicTimeNanos: Effect.sync(nanos),
     sleep: (duration) =>
       Effect.callback<void>((resume) => {
-        let awake = true
+        let isAsleep = true
+        asleep++
+        const rouse = (): boolean => {
+          const wasAsleep = isAsleep
+          if (wasAsleep) asleep--
+          isAsleep = false
+          return wasAsleep
+        }
         sleepers.push({
           at: now + Duration.toMillis(duration),
           order: order++,
-          wake: () => awake && resume(Effect.void)
+          wake: () => rouse() && resume(Effect.void)
         })
-        return Effect.sync(() => {
-          awake = false
-        })
+        return Effect.sync(rouse)
       })
   }
   let ready: Array<() => void> = []
   let tasks = 0
+  let asleepAfterInterruption: number | undefined
   const runReady = (): void => {
     while (ready.length > 0) {
       const batch = ready
@@ -96,6 +110,7 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
         task()
       }
     }
+    if (options.interruptAt !== undefined && tasks > options.interruptAt) asleepAfterInterruption ??= asleep
   }
   const dispatcher: Scheduler.SchedulerDispatcher = {
     scheduleTask: (task) => {
@@ -121,7 +136,7 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
   }
   fiber.interruptUnsafe()
   runReady()
-  return tasks
+  return { tasks, asleepAfterInterruption: asleepAfterInterruption ?? asleep }
 }
 
 /**
@@ -129,13 +144,18 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
  * and what is to hold whenever it was interrupted. Gives the number of points.
  */
 export const interruptEverywhere = (
-  make: () => { readonly effect: Effect.Effect<unknown, unknown>; readonly check: () => void }
+  make: () => { readonly effect: Effect.Effect<unknown, unknown>; readonly check: (asleep: number) => void }
 ): number => {
   for (let point = 0; ; point++) {
     const { check, effect } = make()
     // Two, since the first operation of a fiber that goes on is to go on.
-    const tasks = runVirtually(effect, { untilMillis: 3_600_000, seed: "points", yieldsAfter: 2, interruptAt: point })
-    check()
+    const { asleepAfterInterruption, tasks } = runVirtually(effect, {
+      untilMillis: 3_600_000,
+      seed: "points",
+      yieldsAfter: 2,
+      interruptAt: point
+    })
+    check(asleepAfterInterruption)
     if (tasks <= point) return point
   }
 }
