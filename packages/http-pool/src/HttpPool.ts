@@ -40,6 +40,8 @@ export interface Options {
    * the program. Default 180 seconds.
    */
   readonly readTimeout?: Duration.Input | undefined
+  /** The same while the body of the response comes. Default: `readTimeout`. */
+  readonly bodyTimeout?: Duration.Input | undefined
   /** Longest wait for a connection to come free. Default 300 seconds. */
   readonly poolTimeout?: Duration.Input | undefined
   /** Connections at once, over all origins, idle ones included. Default 50. */

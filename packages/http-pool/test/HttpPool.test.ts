@@ -115,6 +115,15 @@ describe("the client", () => {
       const ask = Effect.flatMap(client.get(url), (response) => response.json)
       expect(yield* unscoped(ask)).toMatchObject({ trace: false })
       expect(yield* unscoped(Effect.withSpan(ask, "outer"))).toMatchObject({ trace: true })
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          spans.push(options.name)
+          return new Tracer.NativeSpan(options)
+        }
+      })
+      expect(yield* unscoped(Effect.provideService(ask, Tracer.Tracer, tracer))).toMatchObject({ trace: true })
+      expect(spans).toEqual(["GET"])
       const quiet = Effect.provideService(Effect.withSpan(ask, "outer"), Tracer.DisablePropagation, true)
       expect(yield* unscoped(quiet)).toMatchObject({ trace: false })
     })

@@ -133,6 +133,18 @@ describe("failures", () => {
     })
   )
 
+  it.effect("give the body a time of its own", () =>
+    Effect.gen(function* () {
+      const server = yield* listen((_, response) => response.write("start"))
+      const pool = yield* HttpPool.make({ readTimeout: "1 minute", bodyTimeout: "2 seconds" })
+      const response = yield* unscoped(pool.client.get(server.url))
+      const failing = yield* Effect.forkScoped(errorOf(response.text))
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* Fiber.join(failing)).toMatchObject({ _tag: "@sluice/http-pool/ReadTimeout", phase: "receiving" })
+      expect(pool.statsUnsafe()).toMatchObject({ inFlight: 0 })
+    })
+  )
+
   it.effect("tell that the connection was closed before the response", () =>
     Effect.gen(function* () {
       const server = yield* listen((request) => request.socket.destroy())

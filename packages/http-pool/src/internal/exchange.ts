@@ -96,6 +96,10 @@ export class Exchange implements Handler, Entry {
     this.movedAt = this.pool.now()
     if (status < 200) return
     this.phase = "receiving"
+    if (this.pool.settings.bodyMillis !== this.pool.settings.readMillis) {
+      this.list?.remove(this)
+      this.pool.bodies.add(this)
+    }
     this.status = status
     this.rawHeaders = headers
     this.schedule()

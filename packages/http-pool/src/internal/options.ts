@@ -7,6 +7,7 @@ import type { Proxy } from "./dial.ts"
 export interface Settings {
   readonly connectMillis: number
   readonly readMillis: number
+  readonly bodyMillis: number
   readonly poolMillis: number
   readonly drainMillis: number
   readonly maxConnections: number
@@ -66,10 +67,12 @@ export const proxyOf = (proxy: ProxyOptions | undefined): Proxy | undefined => {
 
 /** Throws a `RangeError` that names the option, its value and what is allowed. */
 export const settings = (options: Options): Settings => {
+  const readMillis = millis("readTimeout", options.readTimeout, 180_000)
   const maxConnections = count("maxConnections", options.maxConnections, 50, 1)
   return {
     connectMillis: millis("connectTimeout", options.connectTimeout, 30_000),
-    readMillis: millis("readTimeout", options.readTimeout, 180_000),
+    readMillis,
+    bodyMillis: millis("bodyTimeout", options.bodyTimeout, readMillis),
     poolMillis: millis("poolTimeout", options.poolTimeout, 300_000),
     drainMillis: millis("drainTimeout", options.drainTimeout, 5_000),
     maxConnections,

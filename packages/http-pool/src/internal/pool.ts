@@ -82,7 +82,9 @@ export class Pool {
   readonly permits: Permits
   readonly connects: DeadlineList
   readonly reads: DeadlineList
-  /** Requests in line for a stream. */
+  /** Requests whose response has begun. */
+  readonly bodies: DeadlineList
+  /** Requests in line. */
   readonly waits: DeadlineList
   /** HTTP/2 sessions that are in use, and those that are idle. */
   readonly pings: DeadlineList
@@ -108,6 +110,7 @@ export class Pool {
     this.permits = new Permits(settings.maxConnections)
     this.connects = new DeadlineList(clock, settings.connectMillis)
     this.reads = new DeadlineList(clock, settings.readMillis)
+    this.bodies = new DeadlineList(clock, settings.bodyMillis)
     this.waits = new DeadlineList(clock, settings.poolMillis)
     this.pings = new DeadlineList(clock, settings.pingMillis)
     this.idles = new DeadlineList(clock, settings.keepAliveMillis)
@@ -268,7 +271,7 @@ export class Pool {
   /** Gives back what a request held. Without a reason, the response is complete or the transport has failed. */
   settle(exchange: Exchange, reason: CloseReason | undefined): void {
     exchange.isSettled = true
-    this.reads.remove(exchange)
+    exchange.list?.remove(exchange)
     exchange.stopBody?.()
     exchange.stopBody = undefined
     const { link, origin } = exchange
@@ -341,7 +344,7 @@ export class Pool {
     exchange.replays++
     exchange.failure = undefined
     origin.replayed++
-    this.reads.remove(exchange)
+    exchange.list?.remove(exchange)
     link.resend(exchange)
     return true
   }
@@ -391,7 +394,7 @@ export class Pool {
             for (const exchange of link.exchanges()) exchange.abort(PoolErrors.PoolClosed, "shutdown")
             link.destroy("shutdown")
           }
-          for (const list of [this.connects, this.reads, this.waits, this.pings, this.idles]) list.close()
+          for (const list of [this.connects, this.reads, this.bodies, this.waits, this.pings, this.idles]) list.close()
         })
       )
     )
