@@ -121,7 +121,19 @@ export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Durat
 export const fibonacci = (options: CommonOptions): Schedule.Schedule<Duration.Duration> =>
   make(options, Delays.fibonacci(Duration.toMillis(options.base)))
 
-/** A back-off and the attempts that belong to it; to be spread into the options of `Retry.retry`. */
+/**
+ * A back-off and the attempts that belong to it; to be spread into the options of `Retry.retry`.
+ *
+ * @example
+ * ```ts
+ * import { Backoff, Retry } from "@sluice/retry"
+ * import { Effect } from "effect"
+ *
+ * const policy = Retry.retry<string>({ ...Backoff.awsStandard, while: (error) => error === "busy" })
+ *
+ * console.log(await Effect.runPromise(Effect.flip(policy(Effect.fail("gone"))))) // => gone
+ * ```
+ */
 export interface Preset {
   readonly backoff: Schedule.Schedule<Duration.Duration>
   readonly maxAttempts: number

@@ -62,9 +62,13 @@ export interface Policy {
   statsUnsafe(): Stats
 }
 
-const make = (until: (clock: Clock.Clock) => number): Policy => {
-  const counts = { started: 0, missed: 0, refused: 0 }
-  const enforce = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
+type Counts = { -readonly [Name in keyof Stats]: number }
+
+const noCounts = (): Counts => ({ started: 0, missed: 0, refused: 0 })
+
+const enforcing =
+  (until: (clock: Clock.Clock) => number, counts: Counts) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
     Effect.withFiber((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
       const at = Math.min(fiber.getRef(Current), until(clock))
@@ -86,8 +90,16 @@ const make = (until: (clock: Clock.Clock) => number): Policy => {
         }
       })
     })
+
+/** Adds the figures to what counts them. */
+const observed = <F extends object>(policy: F, counts: Counts): F & Pick<Policy, "stats" | "statsUnsafe"> => {
   const statsUnsafe = (): Stats => ({ ...counts })
-  return Object.assign(enforce, { stats: Effect.sync(statsUnsafe), statsUnsafe })
+  return Object.assign(policy, { stats: Effect.sync(statsUnsafe), statsUnsafe })
+}
+
+const make = (until: (clock: Clock.Clock) => number): Policy => {
+  const counts = noCounts()
+  return observed(enforcing(until, counts), counts)
 }
 
 /**
@@ -176,32 +188,54 @@ export interface FromHeadersOptions extends HeaderOptions {
   readonly maximum?: Duration.Input | undefined
 }
 
+/** Takes deadlines from the headers of requests, and counts over all of them. */
+export interface Receiver {
+  (
+    received: Readonly<Record<string, string | undefined>>
+  ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DeadlineExceeded, R>
+  readonly stats: Effect.Effect<Stats>
+  /** The same, without an effect. */
+  statsUnsafe(): Stats
+}
+
 /**
- * Runs the work of a request under the deadline that came with it: the least of `X-Request-Deadline` (RFC 3339, or
+ * Runs the work of requests under the deadlines that came with them: the least of `X-Request-Deadline` (RFC 3339, or
  * milliseconds since 1970), `grpc-timeout` and `maximum`. A header that makes no sense is ignored, with a warning. The
- * names of the headers given are in lower case, as in Effect's `Headers`.
+ * names of the headers given are in lower case, as in Effect's `Headers`. Make it once for a server, so that its figures
+ * are of all its requests.
  */
-export const fromHeaders =
-  (received: Readonly<Record<string, string | undefined>>, options?: FromHeadersOptions) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
-    Effect.withFiber((fiber) => {
-      const wall = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
-      const ignored: Array<string> = []
-      const read = (name: string, parse: (value: string) => number | undefined): number => {
-        const value = received[name]
-        if (value === undefined) return Number.POSITIVE_INFINITY
-        const parsed = parse(value)
-        if (parsed === undefined) ignored.push(`Ignoring ${name} ${JSON.stringify(value)}: not a deadline`)
-        return parsed ?? Number.POSITIVE_INFINITY
-      }
-      const left = Math.min(
-        read(headerName(options), (value) => {
-          const deadline = parseDeadline(value)
-          return deadline === undefined ? undefined : deadline - wall
-        }),
-        read("grpc-timeout", parseGrpcTimeout),
-        options?.maximum === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(options.maximum)
-      )
-      const run = make((clock) => monotonicMillis(clock) + left)(self)
-      return ignored.length === 0 ? run : Effect.andThen(Effect.logWarning(...ignored), run)
-    })
+export const receiver = (options?: FromHeadersOptions): Receiver => {
+  const counts = noCounts()
+  const maximum = options?.maximum === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(options.maximum)
+  const receive =
+    (received: Readonly<Record<string, string | undefined>>) =>
+    <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeadlineExceeded, R> =>
+      Effect.withFiber((fiber) => {
+        const wall = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+        const ignored: Array<string> = []
+        const read = (name: string, parse: (value: string) => number | undefined): number => {
+          const value = received[name]
+          if (value === undefined) return Number.POSITIVE_INFINITY
+          const parsed = parse(value)
+          if (parsed === undefined) ignored.push(`Ignoring ${name} ${JSON.stringify(value)}: not a deadline`)
+          return parsed ?? Number.POSITIVE_INFINITY
+        }
+        const left = Math.min(
+          read(headerName(options), (value) => {
+            const deadline = parseDeadline(value)
+            return deadline === undefined ? undefined : deadline - wall
+          }),
+          read("grpc-timeout", parseGrpcTimeout),
+          maximum
+        )
+        const run = enforcing((clock) => monotonicMillis(clock) + left, counts)(self)
+        return ignored.length === 0 ? run : Effect.andThen(Effect.logWarning(...ignored), run)
+      })
+  return observed(receive, counts)
+}
+
+/** A {@link receiver} for one request: runs its work under the deadline that came with it. */
+export const fromHeaders = (
+  received: Readonly<Record<string, string | undefined>>,
+  options?: FromHeadersOptions
+): (<A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | DeadlineExceeded, R>) => receiver(options)(received)

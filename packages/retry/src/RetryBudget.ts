@@ -58,6 +58,8 @@ export interface Options {
  * fails wholly sees 1.2 times its normal load, and ten attempts a second more. What the window has saved up may be spent
  * at once: a shorter window spreads it more evenly.
  *
+ * A hedge within a retry, or a retry within another, that share a budget count as one call.
+ *
  * The parameters are Finagle's (`RetryBudget.scala`: 10 s, 10 a second, 20 %). Counts are whole numbers, so that no
  * ratio is rounded to another, and the window slides by a tenth of itself.
  *

@@ -69,6 +69,27 @@ describe("within", () => {
     })
   )
 
+  it.effect("is not moved by a jump of the wall clock", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      let jump = 0
+      const wall = () => clock.currentTimeMillisUnsafe() + jump
+      const jumping: Clock.Clock = {
+        currentTimeMillisUnsafe: wall,
+        currentTimeMillis: Effect.sync(wall),
+        currentTimeNanosUnsafe: () => BigInt(wall()) * 1_000_000n,
+        currentTimeNanos: Effect.sync(() => BigInt(wall()) * 1_000_000n),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const program = Effect.sync(() => {
+        jump = 86_400_000
+      }).pipe(Effect.andThen(left), Deadline.within("2 seconds"))
+      expect(yield* Effect.provideService(program, Clock.Clock, jumping)).toBe(2000)
+    })
+  )
+
   it.effect("leaves an effect without a deadline as it was", () =>
     Effect.gen(function* () {
       expect(yield* left).toBe(undefined)
@@ -134,6 +155,16 @@ describe("headers", () => {
       const sent = yield* Deadline.within("1 second")(Deadline.headers(options))
       expect(sent["x-deadline"]).toBe("2026-01-01T00:00:01.000Z")
       expect(yield* Deadline.fromHeaders({ "x-deadline": sent["x-deadline"] ?? "" }, options)(left)).toBe(1000)
+    })
+  )
+
+  it.effect("are counted over all requests of a receiver", () =>
+    Effect.gen(function* () {
+      const receive = Deadline.receiver({ maximum: "1 second" })
+      yield* finish(receive({})(Effect.void))
+      yield* Effect.flip(finish(receive({ "grpc-timeout": "5m" })(Effect.sleep("10 millis"))))
+      yield* Effect.flip(receive({ "grpc-timeout": "0m" })(Effect.void))
+      expect(yield* receive.stats).toEqual({ started: 2, missed: 1, refused: 1 })
     })
   )
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Backoff, Deadline, HttpRetry, Retry, RetryAfter, RetryBudget } from "@sluice/retry"
+import { Backoff, Deadline, Hedge, HttpRetry, Retry, RetryAfter, RetryBudget } from "@sluice/retry"
 import { Clock, Duration, Effect, Fiber, Logger, Option } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { CircuitBreaker } from "effect/persistence"
@@ -158,6 +158,18 @@ describe("Retry with a budget", () => {
       yield* Fiber.interrupt(fiber)
       expect(budget.statsUnsafe(500)).toEqual({ granted: 0, denied: 0, available: 1 })
       expect(triedAt).toHaveLength(1)
+    })
+  )
+
+  it.effect("counts a hedge within a retry, and a retry within another, as one call", () =>
+    Effect.gen(function* () {
+      const budget = RetryBudget.makeUnsafe({ ratio: 5, minPerSecond: 0 })
+      const { effect, triedAt } = counting(() => "down")
+      const policy = Retry.retry<string>({ maxAttempts: 3, backoff: everySecond, budget })
+      const composed = effect.pipe(Hedge.hedge({ idempotent: true, delay: "1 minute", budget }), policy, policy)
+      yield* Effect.flip(finish(composed))
+      expect(triedAt).toHaveLength(6)
+      expect(yield* budget.stats).toEqual({ granted: 5, denied: 1, available: 0 })
     })
   )
 

@@ -10,6 +10,7 @@ import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type { Policy, Stats } from "../Hedge.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
+import { counted } from "./counted.ts"
 import { monotonicMillis } from "./time.ts"
 
 export interface HedgeOptions {
@@ -24,18 +25,19 @@ export const makeHedge = ({ budget, delayMillis, maxCopies, observe }: HedgeOpti
   const counts = { calls: 0, hedges: 0, won: 0, denied: 0 }
 
   const run = <A, E, R>(
-    self: Effect.Effect<A, E, R>,
-    clock: Clock.Clock,
+    work: Effect.Effect<A, E, R>,
+    caller: Fiber.Fiber<unknown, unknown>,
     restore: <A1, E1, R1>(effect: Effect.Effect<A1, E1, R1>) => Effect.Effect<A1, E1, R1>
   ): Effect.Effect<A, E, R> => {
+    const clock = caller.getRef(Clock.Clock)
     const startedAt = monotonicMillis(clock)
+    const self = counted(work, budget, caller, startedAt)
     const delay = delayMillis()
     const settled = Deferred.makeUnsafe<A, E>()
     const copies: Array<Fiber.Fiber<A, E>> = []
     let running = 0
     let winner: number | undefined
     counts.calls++
-    budget?.callUnsafe(startedAt)
 
     const onExit = (copy: number, exit: Exit.Exit<A, E>): void => {
       running--
@@ -85,7 +87,7 @@ export const makeHedge = ({ budget, delayMillis, maxCopies, observe }: HedgeOpti
   }
 
   const policy = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.uninterruptibleMask((restore) => Effect.withFiber((fiber) => run(self, fiber.getRef(Clock.Clock), restore)))
+    Effect.uninterruptibleMask((restore) => Effect.withFiber((fiber) => run(self, fiber, restore)))
   const statsUnsafe = (): Stats => ({ ...counts, delayMillis: delayMillis() })
   return Object.assign(policy, { stats: Effect.sync(statsUnsafe), statsUnsafe })
 }

@@ -6,11 +6,13 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import * as Deadline from "../Deadline.ts"
 import type { Attempt, Reason, RetryFailedFields, Stats, Verdict } from "../Retry.ts"
 import type { RetryBudget } from "../RetryBudget.ts"
+import { counted } from "./counted.ts"
 import { monotonicMillis } from "./time.ts"
 
 export interface LoopOptions<E, F> {
@@ -44,18 +46,19 @@ export const makeLoop = <E, F>(options: LoopOptions<E, F>): Loop<E, F> => {
   }
 
   const run = <A, R>(
-    self: Effect.Effect<A, E, R>,
-    clock: Clock.Clock,
-    deadline: number,
+    work: Effect.Effect<A, E, R>,
+    fiber: Fiber.Fiber<unknown, unknown>,
     restore: <A1, E1, R1>(effect: Effect.Effect<A1, E1, R1>) => Effect.Effect<A1, E1, R1>
   ): Effect.Effect<A, F, R> => {
+    const clock = fiber.getRef(Clock.Clock)
+    const deadline = fiber.getRef(Deadline.Current)
     const first = monotonicMillis(clock)
+    const self = counted(work, budget, fiber, first)
     const attempts: Array<Attempt<E>> = []
     let startedAt = first
     let step: Step | undefined
     counts.calls++
     counts.attempts++
-    budget?.callUnsafe(first)
 
     const succeed = (value: A): Effect.Effect<A> => {
       counts.succeeded++
@@ -132,9 +135,7 @@ export const makeLoop = <E, F>(options: LoopOptions<E, F>): Loop<E, F> => {
   }
 
   const policy = <A, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, F, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber) => run(self, fiber.getRef(Clock.Clock), fiber.getRef(Deadline.Current), restore))
-    )
+    Effect.uninterruptibleMask((restore) => Effect.withFiber((fiber) => run(self, fiber, restore)))
   const statsUnsafe = (): Stats => ({ ...counts, failed: { ...failed } })
   return Object.assign(policy, { stats: Effect.sync(statsUnsafe), statsUnsafe })
 }
