@@ -75,8 +75,9 @@ const run = (program: ReadonlyArray<Command>, check: (semaphore: Semaphore.Semap
     const admitted: Array<number> = []
     const fibers = new Map<number, { readonly fiber: Fiber.Fiber<unknown>; readonly finish: () => void }>()
     let next = 0
-    // Long enough for everything that was scheduled to have run.
-    const settle = Effect.forEach(Array(5).keys(), () => Effect.yieldNow, { discard: true })
+    // Each fiber has a dispatcher of its own, and those that were armed before this one's turn have run after it.
+    const turn = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
+    const settle = Effect.andThen(turn, turn)
 
     for (const command of program) {
       switch (command.type) {
