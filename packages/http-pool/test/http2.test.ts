@@ -345,6 +345,19 @@ describe("HTTP/2", () => {
     })
   )
 
+  it.effect("does not insist on a server that takes no streams", () =>
+    Effect.gen(function* () {
+      const server = yield* plain(0, () => {})
+      const pool = yield* HttpPool.make({ http2 })
+      expect(yield* failure(pool, server.url)).toMatchObject({
+        _tag: "@sluice/http-pool/ConnectFailed",
+        mayHaveReachedServer: false
+      })
+      expect(server.accepted()).toBe(1)
+      expect(pool.statsUnsafe()).toMatchObject({ inFlight: 0, waiting: 0, open: 0 })
+    })
+  )
+
   it.effect("tells that nobody listens to all that wait", () =>
     Effect.gen(function* () {
       const pool = yield* HttpPool.make({ http2 })

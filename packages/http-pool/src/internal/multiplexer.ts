@@ -229,7 +229,12 @@ class Probe extends Link {
     session.once("error", fail)
     session.once("close", () => fail(new Error("The HTTP/2 session was closed before it was ready")))
     // The first that the server sends is how many streams it takes.
-    session.once("remoteSettings", () => {
+    session.once("remoteSettings", ({ maxConcurrentStreams }) => {
+      if (maxConcurrentStreams === 0) {
+        // Not while the protocol's parser calls back, which Deno's does not survive.
+        setImmediate(() => fail(new Error("The server takes no streams")))
+        return
+      }
       session.removeAllListeners("error")
       session.removeAllListeners("close")
       this.become(() => {

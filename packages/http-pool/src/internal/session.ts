@@ -45,9 +45,12 @@ export class Session extends Link {
 
   /** How many more requests it takes. */
   get room(): number {
-    if (this.isGoingAway || this.session.closed || this.session.destroyed || !this.isReusable()) return 0
+    return this.isReusable() ? this.limit - this.streams.size : 0
+  }
+
+  private get limit(): number {
     const { maxStreams } = this.pool.settings
-    return Math.min(maxStreams, this.session.remoteSettings.maxConcurrentStreams ?? maxStreams) - this.streams.size
+    return Math.min(maxStreams, this.session.remoteSettings.maxConcurrentStreams ?? maxStreams)
   }
 
   get isBusy(): boolean {
@@ -55,7 +58,7 @@ export class Session extends Link {
   }
 
   override isReusable(): boolean {
-    return super.isReusable() && !this.isGoingAway
+    return super.isReusable() && !this.isGoingAway && !this.session.closed && !this.session.destroyed && this.limit > 0
   }
 
   exchanges(): Iterable<Exchange> {
