@@ -1,7 +1,8 @@
 import { Backoff, Deadline, Hedge, Retry, RetryBudget } from "@sluice/retry"
 import { Effect } from "effect"
+import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { interruptEverywhere } from "./simulation/virtual.ts"
+import { interruptEverywhere, runInOrder, type Trial } from "./simulation/virtual.ts"
 
 /** Work that holds something while it runs, and counts how often it began. */
 const held = <A, E>(outcome: Effect.Effect<A, E>) => {
@@ -92,4 +93,32 @@ describe("interrupted at every point", () => {
       return { effect: Effect.exit(composed), check: (asleep) => expect([state.open, asleep]).toEqual([0, 0]) }
     })
   })
+})
+
+describe("in any order of its fibers' operations, interrupted anywhere", () => {
+  const trial = (): Trial => {
+    const budget = RetryBudget.makeUnsafe({ ratio: 1, minPerSecond: 0 })
+    const { effect, state } = held(Effect.fail("down"))
+    const hedge = Hedge.hedge({ idempotent: true, delay: "10 millis", maxCopies: 3, budget })
+    const retry = Retry.retry<string>({ maxAttempts: 3, backoff: everySecond, budget })
+    const call = Effect.exit(effect.pipe(hedge, retry, Deadline.within("1500 millis")))
+    return {
+      effect: Effect.all([call, call, call], { concurrency: "unbounded" }),
+      check: (asleep) => {
+        expect([state.open, asleep]).toEqual([0, 0])
+        expect(budget.statsUnsafe(0).granted).toBe(hedge.statsUnsafe().hedges + retry.statsUnsafe().retries)
+        expect(budget.statsUnsafe(0).granted).toBeLessThanOrEqual(3)
+      }
+    }
+  }
+
+  /** Models the budget as what pays for every copy and every retry, and interruption as the end of every fiber. */
+  it("three calls under all policies leave nothing, and spend what they begin", () =>
+    fc.assert(
+      fc.property(fc.array(fc.nat(7), { minLength: 1, maxLength: 400 }), fc.nat(900), (choices, interruptAt) => {
+        let taken = 0
+        runInOrder(trial(), (ready) => (choices[taken++ % choices.length] ?? 0) % ready, interruptAt)
+      }),
+      { numRuns: 1000 }
+    ))
 })

@@ -57,6 +57,8 @@ export interface VirtualOptions {
   readonly yieldsAfter?: number
   /** The task, counted from 0, before which the effect is interrupted. Default: none. */
   readonly interruptAt?: number
+  /** Chooses which of so many ready tasks runs next. Default: in the order in which they became ready. */
+  readonly choose?: (ready: number) => number
 }
 
 export interface VirtualRun {
@@ -103,9 +105,9 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
   let asleepAfterInterruption: number | undefined
   const runReady = (): void => {
     while (ready.length > 0) {
-      const batch = ready
-      ready = []
-      for (const task of batch) {
+      const chosen = options.choose === undefined ? ready : ready.splice(options.choose(ready.length), 1)
+      if (options.choose === undefined) ready = []
+      for (const task of chosen) {
         if (tasks++ === options.interruptAt) fiber.interruptUnsafe()
         task()
       }
@@ -139,23 +141,27 @@ export const runVirtually = (effect: Effect.Effect<unknown, unknown>, options: V
   return { tasks, asleepAfterInterruption: asleepAfterInterruption ?? asleep }
 }
 
+export interface Trial {
+  readonly effect: Effect.Effect<unknown, unknown>
+  readonly check: (asleep: number) => void
+}
+
+// Two, since the first operation of a fiber that goes on is to go on.
+const everyOperation = { untilMillis: 3_600_000, seed: "points", yieldsAfter: 2 }
+
+/** Runs an effect whose fibers take turns after each operation as `choose` says, interrupted before a task. */
+export const runInOrder = ({ check, effect }: Trial, choose: (ready: number) => number, interruptAt: number): void =>
+  check(runVirtually(effect, { ...everyOperation, choose, interruptAt }).asleepAfterInterruption)
+
 /**
  * Runs an effect again and again, interrupted one operation later each time, until it is done before. `make` makes it
  * and what is to hold whenever it was interrupted. Gives the number of points.
  */
-export const interruptEverywhere = (
-  make: () => { readonly effect: Effect.Effect<unknown, unknown>; readonly check: (asleep: number) => void }
-): number => {
+export const interruptEverywhere = (make: () => Trial): number => {
   for (let point = 0; ; point++) {
     const { check, effect } = make()
-    // Two, since the first operation of a fiber that goes on is to go on.
-    const { asleepAfterInterruption, tasks } = runVirtually(effect, {
-      untilMillis: 3_600_000,
-      seed: "points",
-      yieldsAfter: 2,
-      interruptAt: point
-    })
-    check(asleepAfterInterruption)
-    if (tasks <= point) return point
+    const run = runVirtually(effect, { ...everyOperation, interruptAt: point })
+    check(run.asleepAfterInterruption)
+    if (run.tasks <= point) return point
   }
 }
