@@ -165,7 +165,7 @@ export const firNumber = (sessionId: string, millis: number): string =>
   `FIR-${sessionId.slice(0, 8)}-${new Date(millis).toISOString().replace(/\D/g, "").slice(0, 14)}`
 
 const reasonOf = ({ elementsFound, found, offence }: Proposal): string =>
-  `${elementsFound} of ${offence.elements.length} elements show: ${found.slice(0, 6).join(", ")}`
+  `${elementsFound} of ${offence.elements.length} elements show: ${found.slice(0, 6).join(", ").replaceAll("*", "")}`
 
 const violation = (proposal: Proposal, status: Violation["status"]): Violation => ({
   section: proposal.offence.section,

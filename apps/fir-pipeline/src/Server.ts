@@ -28,6 +28,7 @@ import { RateLimit } from "./RateLimit.ts"
 import type { Settings } from "./Settings.ts"
 import { type Fir, Store, type StoreError } from "./Store.ts"
 import { Telemetry } from "./Telemetry.ts"
+import * as Web from "./Web.ts"
 
 const MEGABYTE = 1024 * 1024
 /** A complaint of 50,000 characters, percent-encoded, each of four bytes. */
@@ -407,6 +408,7 @@ export const routes = (settings: Settings) =>
     ),
     guarded,
     HttpApiSwagger.layer(Api, { path: "/docs" }),
+    Web.routes,
     HttpRouter.add("*", "/*", nothingHere),
     // Without origins to allow, nothing is said about other origins, and browsers keep them out.
     settings.corsOrigins.length === 0
