@@ -1,1 +1,1 @@
-export {}
+export * as Explorer from "./Explorer.ts"
