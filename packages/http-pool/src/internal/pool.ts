@@ -367,9 +367,15 @@ export class Pool {
 
   private readonly flush = (): void => {
     const { told } = this
-    // Fibers run in here, and what they do may tell of more.
-    for (let i = 0; i < told.length; i++) told[i]?.flush()
-    told.length = 0
+    let done = 0
+    try {
+      // Fibers run in here, and what they do may tell of more.
+      while (done < told.length) told[done++]?.flush()
+    } finally {
+      // Whatever one of them throws, the others are served.
+      told.splice(0, done)
+      if (told.length > 0) queueMicrotask(this.flush)
+    }
   }
 
   // --- the end -------------------------------------------------------------
