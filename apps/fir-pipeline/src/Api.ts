@@ -172,6 +172,17 @@ export const MetricsResult = Schema.Struct({
   rate_limiter: Schema.Struct({ active_clients: Schema.Number })
 })
 
+export const ReliabilityResult = Schema.Struct({
+  model_server: Schema.Struct({
+    breaker: Schema.Literals(["closed", "open", "half_open"]),
+    retry_after: Schema.Number,
+    failures_to_open: Schema.Number,
+    open_seconds: Schema.Number,
+    attempts: Schema.Number
+  }),
+  timeouts: Schema.Struct({ inference_seconds: Schema.Number, clause_check_seconds: Schema.Number })
+})
+
 const ProcessForm = ProcessPayload.pipe(HttpApiSchema.asFormUrlEncoded())
 const ProcessMultipart = Schema.Struct({ text: Schema.String }).pipe(HttpApiSchema.asMultipart())
 const step = [
@@ -237,6 +248,14 @@ export const Reports = HttpApiGroup.make("reports")
       success: MetricsResult,
       error: [...Problems.refusals]
     }).annotate(OpenApi.Description, "What the last hour brought."),
+    HttpApiEndpoint.get("reliability", "/reliability", { success: ReliabilityResult }).annotate(
+      OpenApi.Description,
+      "Whether the model server is asked, and how often and how long."
+    ),
+    HttpApiEndpoint.post("resetBreaker", "/reliability/reset", { success: ReliabilityResult }).annotate(
+      OpenApi.Description,
+      "Asks the model server again at once, whatever has failed before."
+    ),
     HttpApiEndpoint.get("prometheus", "/prometheus/metrics", {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
       error: [...Problems.refusals]

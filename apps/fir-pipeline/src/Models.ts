@@ -11,6 +11,7 @@ import { HttpPool } from "@sluice/http-pool"
 import { Backoff, Retry, RetryAfter } from "@sluice/retry"
 import { Clock, Context, Data, type Duration, Effect, Layer, Option, Schema } from "effect"
 import { HttpBody, HttpClient, type HttpClientError, HttpClientRequest } from "effect/http"
+import { Breaker } from "./Breaker.ts"
 import { Limits } from "./Limits.ts"
 import type { Request } from "./Prompt.ts"
 import { Telemetry } from "./Telemetry.ts"
@@ -65,10 +66,15 @@ const reasonOf = (error: HttpClientError.HttpClientError): string =>
 const unavailable = (model: string, reason: string, passing: boolean, retryAfter?: Duration.Duration) =>
   new ModelUnavailable({ model, reason, passing, retryAfter })
 
+const isFault = (error: ModelError): boolean => error._tag === "ModelTimeout" || error.passing
+
+/** How often a question is asked in all. */
+export const ATTEMPTS = 3
+
 // A question changes nothing at the server, so it may be asked again. An answer that
 // took too long is not waited for again: the officer waits already.
 const again = Retry.retry<ModelError>({
-  maxAttempts: 3,
+  maxAttempts: ATTEMPTS,
   backoff: Backoff.exponential({ base: "1 second", cap: "10 seconds", jitter: "full" }),
   while: (error) => error._tag === "ModelUnavailable" && error.passing,
   retryAfter: (error) => (error._tag === "ModelUnavailable" ? error.retryAfter : undefined),
@@ -83,6 +89,7 @@ export const layer = (url: string) =>
       const client = yield* HttpClient.HttpClient
       const limits = yield* Limits
       const telemetry = yield* Telemetry
+      const breaker = yield* Breaker
 
       const ask = Effect.fnUntraced(function* (request: Request) {
         const response = yield* client.execute(
@@ -118,6 +125,12 @@ export const layer = (url: string) =>
             duration: `${timeoutSeconds} seconds`,
             orElse: () => Effect.fail(new ModelTimeout({ model: request.model, seconds: timeoutSeconds }))
           }),
+          (attempt) => breaker.guard(attempt, isFault),
+          Effect.catchTag("Resting", ({ retryAfter }) =>
+            Effect.fail(
+              unavailable(request.model, "the model server keeps failing and is left to recover", false, retryAfter)
+            )
+          ),
           (attempt) => telemetry.modelCall(request.model, limits.modelCall(attempt)),
           again
         )

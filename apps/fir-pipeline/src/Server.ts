@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Clock, Effect, Layer, Option, Redacted } from "effect"
+import { Clock, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import {
@@ -17,11 +17,12 @@ import {
   RegeneratePayload,
   ValidatePayload
 } from "./Api.ts"
+import { Breaker } from "./Breaker.ts"
 import * as Body from "./internal/body.ts"
 import { sameKey } from "./internal/keys.ts"
 import { Limits } from "./Limits.ts"
 import { STEPS } from "./Machine.ts"
-import { Models } from "./Models.ts"
+import { ATTEMPTS, Models } from "./Models.ts"
 import { type Outcome, Pipeline, type PipelineError } from "./Pipeline.ts"
 import * as Problems from "./Problems.ts"
 import { RateLimit } from "./RateLimit.ts"
@@ -59,7 +60,10 @@ const toProblem = (error: PipelineError): Problem => {
     case "ModelTimeout":
       return new Problems.ModelTimedOut({ detail: error.message })
     case "ModelUnavailable":
-      return new Problems.Unavailable({ detail: error.message, retry_after: 5 })
+      return new Problems.Unavailable({
+        detail: error.message,
+        retry_after: error.retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter)))
+      })
     case "StoreError":
       return unavailableStore(error)
   }
@@ -127,6 +131,21 @@ const reports = (settings: Settings) =>
       const store = yield* Store
       const telemetry = yield* Telemetry
       const rateLimit = yield* RateLimit
+
+      const breaker = yield* Breaker
+      const reliability = Effect.map(breaker.state, ({ retryAfterSeconds, state }) => ({
+        model_server: {
+          breaker: state,
+          retry_after: retryAfterSeconds,
+          failures_to_open: settings.breakerFailures,
+          open_seconds: settings.breakerOpenSeconds,
+          attempts: ATTEMPTS
+        },
+        timeouts: {
+          inference_seconds: settings.inferenceTimeoutSeconds,
+          clause_check_seconds: settings.clauseCheckTimeoutSeconds
+        }
+      }))
 
       const findFir = Effect.fnUntraced(function* (number: string) {
         const fir = FIR_NUMBER.test(number) ? yield* noStore(store.fir(number)) : undefined
@@ -301,6 +320,8 @@ const reports = (settings: Settings) =>
             }
           })
         )
+        .handle("reliability", () => reliability)
+        .handle("resetBreaker", () => Effect.andThen(breaker.reset, reliability))
         .handle("prometheus", () => telemetry.prometheus)
     })
   )
@@ -313,6 +334,7 @@ const system = (settings: Settings) =>
       const models = yield* Models
       const store = yield* Store
       const limits = yield* Limits
+      const breaker = yield* Breaker
       return handlers.handle("health", () =>
         Effect.gen(function* () {
           const [model, database] = yield* Effect.all(
@@ -337,7 +359,11 @@ const system = (settings: Settings) =>
               requests: reports,
               model_calls: modelCalls
             },
-            reliability: { model_retries: 2, session_timeout_seconds: settings.sessionTimeoutSeconds }
+            reliability: {
+              model_breaker: (yield* breaker.state).state,
+              model_attempts: ATTEMPTS,
+              session_timeout_seconds: settings.sessionTimeoutSeconds
+            }
           }
         })
       )

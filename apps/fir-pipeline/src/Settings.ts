@@ -23,6 +23,8 @@ export interface Settings {
   readonly maxWaitingRequests: number
   readonly inferenceTimeoutSeconds: number
   readonly clauseCheckTimeoutSeconds: number
+  readonly breakerFailures: number
+  readonly breakerOpenSeconds: number
   readonly sessionTimeoutSeconds: number
   readonly drainSeconds: number
   readonly apiKey: string | undefined
@@ -112,6 +114,8 @@ export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = E
     maxWaitingRequests: yield* read("MAX_WAITING_REQUESTS", whole(0, 100_000), 200),
     inferenceTimeoutSeconds: yield* read("INFERENCE_TIMEOUT_SECONDS", whole(1, 3600), 60),
     clauseCheckTimeoutSeconds: yield* read("CLAUSE_CHECK_TIMEOUT_SECONDS", whole(1, 3600), 8),
+    breakerFailures: yield* read("BREAKER_FAILURES", whole(1, 10_000), 5),
+    breakerOpenSeconds: yield* read("BREAKER_OPEN_SECONDS", whole(1, 86_400), 60),
     sessionTimeoutSeconds: yield* read("SESSION_TIMEOUT_SECONDS", whole(1, 31_536_000), 3600),
     drainSeconds: yield* read("DRAIN_SECONDS", whole(0, 3600), 30),
     apiKey: yield* read("API_KEY", text(8), undefined, true),

@@ -5,10 +5,12 @@
  * @module
  */
 import { createServer } from "node:http"
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { HttpPool } from "@sluice/http-pool"
 import { Cause, Data, Effect, Exit, Layer, Logger, References, Schedule } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
+import * as Breaker from "./Breaker.ts"
 import { modelServer } from "./internal/child.ts"
 import * as Limits from "./Limits.ts"
 import * as Law from "./law/Law.ts"
@@ -113,6 +115,9 @@ const runServer = Effect.scoped(
       sessionTimeoutSeconds: settings.sessionTimeoutSeconds
     }).pipe(
       Layer.provideMerge(Models.layer(modelUrl)),
+      Layer.provideMerge(
+        Breaker.layer({ failures: settings.breakerFailures, openSeconds: settings.breakerOpenSeconds })
+      ),
       Layer.provideMerge(Telemetry.layer),
       Layer.provideMerge(
         Limits.layer({

@@ -86,8 +86,22 @@ describe("a model server that cannot be reached", () => {
     const session_id = opened.body.session_id
     const failed = await post(`${server.url}/validate`, { session_id, approved: true })
     expect(failed).toMatchObject({ status: 503, body: { type: "urn:fir:problem:unavailable" } })
+    expect(Number(failed.headers.get("retry-after"))).toBeGreaterThan(0)
     const status = await get(`${server.url}/session/${session_id}/status`)
     expect(status.body).toMatchObject({ status: "awaiting_validation", current_step: "transcript_review" })
+    await stop(server)
+  })
+
+  it("is left to recover after as many failures as are allowed, until it is told otherwise", async () => {
+    const server = await serve("resting", { MODEL_SERVER_URL: "http://127.0.0.1:9", BREAKER_FAILURES: "1" })
+    const opened = await post(`${server.url}/process`, { text: complaint?.text })
+    const answer = { session_id: opened.body.session_id, approved: true }
+    await post(`${server.url}/validate`, answer)
+    const refused = await post(`${server.url}/validate`, answer)
+    expect(refused.body.detail).toContain("left to recover")
+    expect(refused.body.retry_after).toBeGreaterThan(30)
+    expect((await get(`${server.url}/reliability`)).body.model_server.breaker).toBe("open")
+    expect((await post(`${server.url}/reliability/reset`, {})).body.model_server.breaker).toBe("closed")
     await stop(server)
   })
 })

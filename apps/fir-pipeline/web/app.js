@@ -160,12 +160,16 @@ const say = (text) => {
   $("notice").textContent = text
 }
 
-/** One call. The buttons rest meanwhile, and the seconds are shown, so that waiting is not mistaken for a fault. */
+/**
+ * One call. While something is being done the buttons rest and the seconds are shown, so that waiting is not mistaken for
+ * a fault; looking something up disturbs nobody.
+ */
 const call = async (path, body, headers = {}) => {
-  const buttons = [...document.querySelectorAll("button")]
+  const buttons = body === undefined ? [] : [...document.querySelectorAll("button")]
   for (const button of buttons) button.disabled = true
   const began = Date.now()
   const clock = setInterval(() => {
+    if (body === undefined) return
     say(`${t("working")}: ${Math.round((Date.now() - began) / 1000)} ${t("waitingSeconds")}`)
   }, 1000)
   try {
@@ -181,7 +185,7 @@ const call = async (path, body, headers = {}) => {
     })
     const answer = await response.json()
     if (response.ok) {
-      say("")
+      if (body !== undefined) say("")
       return answer
     }
     if (response.status === 401 && path !== "/authenticate") {
