@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Context, Data, Duration, Effect, Exit, Layer } from "effect"
+import { Context, Data, Duration, Effect, Exit, Layer, Schedule } from "effect"
 import { CircuitBreaker } from "effect/persistence"
 
 /** The model server is given time to recover. */
@@ -29,6 +29,14 @@ const CLOSED: BreakerState = { state: "closed", retryAfterSeconds: 0 }
 /** While one call tries whether the server is back, the others are told to come again soon. */
 const PROBING = Duration.seconds(1)
 
+/** A server that only restarts is back in a moment, and one that stays away is asked less and less. */
+const openings = (longestSeconds: number) =>
+  Schedule.exponential("1 second").pipe(
+    Schedule.modifyDelay(({ duration }) =>
+      Effect.succeed(Duration.min(Duration.fromInputUnsafe(duration), Duration.seconds(longestSeconds)))
+    )
+  )
+
 const told = (state: CircuitBreaker.State): BreakerState => {
   switch (state._tag) {
     case "Closed":
@@ -40,13 +48,13 @@ const told = (state: CircuitBreaker.State): BreakerState => {
   }
 }
 
-export const layer = (options: { readonly failures: number; readonly openSeconds: number }) =>
+export const layer = (options: { readonly failures: number; readonly longestOpenSeconds: number }) =>
   Layer.effect(
     Breaker,
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({
         tripPolicy: CircuitBreaker.consecutive(options.failures),
-        openDuration: Duration.seconds(options.openSeconds)
+        openDuration: openings(options.longestOpenSeconds)
       })
       // A reset is a new key: calls of the old one can no longer open the new circuit.
       let generation = 0

@@ -128,7 +128,7 @@ export const layer = (url: string) =>
           (attempt) => breaker.guard(attempt, isFault),
           Effect.catchTag("Resting", ({ retryAfter }) =>
             Effect.fail(
-              unavailable(request.model, "the model server keeps failing and is left to recover", false, retryAfter)
+              unavailable(request.model, "the model server keeps failing and is left to recover", true, retryAfter)
             )
           ),
           (attempt) => telemetry.modelCall(request.model, limits.modelCall(attempt)),

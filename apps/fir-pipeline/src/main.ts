@@ -116,7 +116,7 @@ const runServer = Effect.scoped(
     }).pipe(
       Layer.provideMerge(Models.layer(modelUrl)),
       Layer.provideMerge(
-        Breaker.layer({ failures: settings.breakerFailures, openSeconds: settings.breakerOpenSeconds })
+        Breaker.layer({ failures: settings.breakerFailures, longestOpenSeconds: settings.breakerOpenSeconds })
       ),
       Layer.provideMerge(Telemetry.layer),
       Layer.provideMerge(

@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Complaints from "../src/Complaints.ts"
-import { finish, get, launch, post, type Running, start, stop, temporaryFolder, working } from "./support/server.ts"
+import {
+  finish,
+  get,
+  launch,
+  post,
+  type Reply,
+  type Running,
+  start,
+  stop,
+  temporaryFolder,
+  working
+} from "./support/server.ts"
 
 const [complaint] = Complaints.load()
 const folder = temporaryFolder()
@@ -92,17 +103,40 @@ describe("a model server that cannot be reached", () => {
     await stop(server)
   })
 
-  it("is left to recover after as many failures as are allowed, until it is told otherwise", async () => {
+  it("is left to recover, which is shown and can be ended", async () => {
     const server = await serve("resting", { MODEL_SERVER_URL: "http://127.0.0.1:9", BREAKER_FAILURES: "1" })
     const opened = await post(`${server.url}/process`, { text: complaint?.text })
-    const answer = { session_id: opened.body.session_id, approved: true }
-    await post(`${server.url}/validate`, answer)
-    const refused = await post(`${server.url}/validate`, answer)
-    expect(refused.body.detail).toContain("left to recover")
-    expect(refused.body.retry_after).toBeGreaterThan(30)
-    expect((await get(`${server.url}/reliability`)).body.model_server.breaker).toBe("open")
+    const failed = await post(`${server.url}/validate`, { session_id: opened.body.session_id, approved: true })
+    expect(failed.status).toBe(503)
+    expect((await get(`${server.url}/reliability`)).body.model_server.breaker).not.toBe("closed")
     expect((await post(`${server.url}/reliability/reset`, {})).body.model_server.breaker).toBe("closed")
     await stop(server)
+  })
+
+  it("and comes back loses nothing: ten reports under way are all completed, each with its number", async () => {
+    const first = await start("model-server", { MODEL_LATENCY: "fast" })
+    const server = await serve("model-killed", { MODEL_SERVER_URL: first.url })
+    const insist = async (session_id: string): Promise<Reply> => {
+      for (;;) {
+        const reply = await post(`${server.url}/validate`, { session_id, approved: true })
+        if (reply.status !== 503) return reply
+      }
+    }
+    const complaints = Complaints.load().slice(0, 10)
+    const sessions = await Promise.all(complaints.map(({ text }) => post(`${server.url}/process`, { text })))
+    const reports = Promise.all(
+      sessions.map(async ({ body }) => {
+        let last = await insist(body.session_id)
+        for (let step = 1; step < 5; step++) last = await insist(body.session_id)
+        return last.body
+      })
+    )
+    await stop(first, "SIGKILL")
+    const second = await start("model-server", { PORT: new URL(first.url).port })
+    const done = await reports
+    expect(done.every(({ completed }) => completed)).toBe(true)
+    expect(new Set(done.map(({ content }) => content.fir_number)).size).toBe(10)
+    await Promise.all([stop(server), stop(second)])
   })
 })
 
