@@ -3,6 +3,7 @@
 
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "./permitQueue.ts"
 
@@ -84,18 +85,26 @@ export const makePermits = (capacity: number): Permits => {
     return false
   }
 
-  const suspend = (waiter: Queue.Waiter): Effect.Effect<void> => {
-    const leave = Effect.sync(() => Queue.leave(queue, waiter))
-    return Effect.callback<void>((resume) => {
-      if (waiter.state === "admitted") resume(Effect.void)
-      // The clean-up runs for as long as the fiber has not resumed, so also between hand-over and resumption.
-      else waiter.resume = resume
-      return leave
-    })
-  }
+  // The clean-up stands on the fiber's stack before the fiber can be interrupted: one that is interrupted after it has
+  // joined the queue and before it has suspended leaves it too, and one that was handed its permits in the meantime
+  // gives them on.
+  const suspend = (waiter: Queue.Waiter, restore: Restore): Effect.Effect<void> =>
+    Effect.onExitPrimitive(
+      restore(
+        Effect.callback<void>((resume) => {
+          if (waiter.state === "admitted") resume(Effect.void)
+          else waiter.resume = resume
+        })
+      ),
+      (exit) => {
+        if (Exit.isFailure(exit)) Queue.leave(queue, waiter)
+        return undefined
+      },
+      true
+    )
 
   const wait = <E>(waiter: Queue.Waiter, restore: Restore, bound: Bound<E> | undefined): Effect.Effect<void, E> => {
-    const waiting = restore(suspend(waiter))
+    const waiting = suspend(waiter, restore)
     if (bound === undefined) return waiting
     // The permits stay with this fiber: the clock ends the wait, it does not race it. A waiter that was handed its
     // permits in the same instant keeps them.
@@ -131,14 +140,15 @@ export const makePermits = (capacity: number): Permits => {
     return waiter
   }
 
-  const acquire = <E = never>(permits: number, restore: Restore, bound?: Bound<E>): Effect.Effect<void, E> => {
-    check(permits)
-    if (Queue.isFree(queue, permits)) {
-      Queue.take(queue, permits)
-      return Effect.void
-    }
-    return Effect.withFiber((fiber) => wait(join(fiber, permits), restore, bound))
-  }
+  // Looking and joining are one primitive: a fiber that is preempted in between would miss the release that it waits for.
+  const acquire = <E = never>(permits: number, restore: Restore, bound?: Bound<E>): Effect.Effect<void, E> =>
+    Effect.withFiber((fiber) => {
+      if (Queue.isFree(queue, permits)) {
+        Queue.take(queue, permits)
+        return Effect.void
+      }
+      return wait(join(fiber, permits), restore, bound)
+    })
 
   const hold = <A, E, R>(self: Effect.Effect<A, E, R>, permits: number): Effect.Effect<A, E, R> =>
     Effect.onExitPrimitive(
@@ -161,7 +171,11 @@ export const makePermits = (capacity: number): Permits => {
   return {
     check,
     tryTake,
-    acquire: (permits, restore, bound) => Effect.suspend(() => acquire(permits, restore, bound)),
+    acquire: (permits, restore, bound) =>
+      Effect.suspend(() => {
+        check(permits)
+        return acquire(permits, restore, bound)
+      }),
     using: (self, permits, bound) =>
       // One frame for the mask and one for the release is all that the uncontended path costs: what the mask calls is
       // run when the effect is, so that nothing else has to be suspended.
