@@ -12,7 +12,7 @@ import { createHash, randomUUID } from "node:crypto"
 import { Clock, Context, Data, Deferred, Effect, type Exit, Layer, Schema } from "effect"
 import { extract, type Facts } from "./Facts.ts"
 import { Limits, type Overloaded } from "./Limits.ts"
-import { citation, type Law, type Proposal } from "./law/Law.ts"
+import { citation, type Law, type Offence, type Proposal } from "./law/Law.ts"
 import { type Event, isStep, next, type Step } from "./Machine.ts"
 import { type ModelError, Models } from "./Models.ts"
 import * as Prompt from "./Prompt.ts"
@@ -32,7 +32,10 @@ export class NotAwaiting extends Data.TaggedError("NotAwaiting")<{ readonly deta
 /** Another answer to the same question came first, or is being worked on. */
 export class Conflict extends Data.TaggedError("Conflict")<{ readonly detail: string }> {}
 
-export type PipelineError = SessionNotFound | NotAwaiting | Conflict | Overloaded | ModelError | StoreError
+/** What the officer wrote cannot be followed. */
+export class BadEdit extends Data.TaggedError("BadEdit")<{ readonly detail: string }> {}
+
+export type PipelineError = BadEdit | SessionNotFound | NotAwaiting | Conflict | Overloaded | ModelError | StoreError
 
 const ViolationSchema = Schema.Struct({
   section: Schema.String,
@@ -179,6 +182,60 @@ const violation = (proposal: Proposal, status: Violation["status"]): Violation =
   reason: reasonOf(proposal),
   status
 })
+
+const chosen = (offence: Offence): Violation => ({
+  section: offence.section,
+  title: offence.title,
+  punishment: offence.punishment,
+  cognizable: offence.cognizable,
+  bailable: offence.bailable,
+  court: offence.court,
+  citation: citation(offence),
+  score: 0,
+  reason: "chosen by the officer",
+  status: "confirmed"
+})
+
+/** Follows the lines by which an officer changes what was made: sections, summary and narrative. */
+const edit = (law: Law, state: State, input: string): Effect.Effect<State, BadEdit> =>
+  Effect.gen(function* () {
+    let edited = state
+    for (const line of input.split("\n")) {
+      const match = /^\s*(Add sections?|Remove sections?|Summary|Narrative)\s*:\s*(\S.*)$/iu.exec(line)
+      const [, command = "", value = ""] = match ?? []
+      switch (command.toLowerCase().replace(/s$/, "")) {
+        case "summary":
+          edited = { ...edited, summary: value.trim() }
+          break
+        case "narrative":
+          edited = { ...edited, narrative: value.trim() }
+          break
+        case "add section":
+        case "remove section": {
+          if (edited.violations === undefined) {
+            return yield* new BadEdit({ detail: "Sections can be changed once they were proposed" })
+          }
+          const sections = value.split(/[,;]/).map((section) => section.trim())
+          const unknown = sections.filter((section) => law.section(section) === undefined)
+          if (unknown.length > 0) {
+            return yield* new BadEdit({
+              detail: `The table of offences has no section ${unknown.join(", ").slice(0, 200)}`
+            })
+          }
+          const others = edited.violations.filter(({ section }) => !sections.includes(section))
+          const added = sections.flatMap((section) => {
+            const offence = law.section(section)
+            return offence === undefined
+              ? []
+              : [edited.violations?.find((known) => known.section === section) ?? chosen(offence)]
+          })
+          edited = { ...edited, violations: /^add/i.test(command) ? [...others, ...added] : others }
+          break
+        }
+      }
+    }
+    return edited
+  })
 
 const fingerprint = (...parts: ReadonlyArray<string>): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex")
@@ -421,7 +478,10 @@ export const layer = (options: Options) =>
         const to = next(isStep(step) ? step : "expired", event)
         if (!isStep(step) || to === undefined) return yield* new NotAwaiting({ detail: `The session is ${step}` })
         const before = yield* Effect.orDie(decodeState(session.state))
-        const noted: State = input === "" ? before : { ...before, notes: [...before.notes, { step, text: input }] }
+        const noted: State =
+          input === ""
+            ? before
+            : yield* edit(options.law, { ...before, notes: [...before.notes, { step, text: input }] }, input)
         const made =
           event === "reject"
             ? noted
@@ -429,7 +489,10 @@ export const layer = (options: Options) =>
               ? yield* make(sessionId, step)(noted)
               : isStep(to)
                 ? yield* make(sessionId, to)(noted)
-                : noted
+                : // A correction given with the last approval is in the report that it completes.
+                  input === ""
+                  ? noted
+                  : yield* make(sessionId, step)(noted)
         const now = yield* Clock.currentTimeMillis
         const outcome: Outcome = {
           sessionId,

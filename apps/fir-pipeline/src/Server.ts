@@ -41,6 +41,7 @@ const HOUR = 60 * 60 * 1000
 const iso = (millis: number): string => new Date(millis).toISOString()
 
 type Problem =
+  | Problems.Invalid
   | Problems.NotFound
   | Problems.ConflictProblem
   | Problems.NotAwaitingValidation
@@ -51,6 +52,8 @@ const toProblem = (error: PipelineError): Problem => {
   switch (error._tag) {
     case "SessionNotFound":
       return new Problems.NotFound({ detail: `There is no session ${error.sessionId.slice(0, 100)}` })
+    case "BadEdit":
+      return new Problems.Invalid({ detail: error.detail })
     case "NotAwaiting":
       return new Problems.NotAwaitingValidation({ detail: error.detail })
     case "Conflict":

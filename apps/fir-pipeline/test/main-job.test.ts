@@ -97,6 +97,25 @@ describe("a report", () => {
     expect(body.content.fir_content).toContain("TO BE SUPPLIED BEFORE SIGNING: fatherOrHusband, address, contact")
   })
 
+  it("says what the officer made of it: sections added and left out, another narrative, a late correction", async () => {
+    const opened = await post(`${server.url}/process`, { text: complaints[3]?.text })
+    const session_id = opened.body.session_id
+    const answer = (user_input: string) => post(`${server.url}/validate`, { session_id, approved: true, user_input })
+    await approve(session_id)
+    await approve(session_id)
+    const unknown = await answer("Add section: 999")
+    expect(unknown).toMatchObject({ status: 422, body: { detail: "The table of offences has no section 999" } })
+    await answer("Remove section: 352\nAdd section: 126(2), 351(3)")
+    await answer("Narrative: He struck me with a rod.")
+    const { body } = await answer("Contact: 9000000009")
+    const sections = [...body.content.fir_content.matchAll(/^ {3}BNS (\S+):/gm)].map(([, section]) => section)
+    expect(sections.sort()).toEqual(["118(1)", "126(2)", "351(3)"])
+    expect(body.content.fir_content).toContain("Description: He struck me with a rod.")
+    expect(body.content.fir_content).toContain("Contact: 9000000009")
+    const stored = await get(`${server.url}/fir/${body.content.fir_number}`)
+    expect(stored.body.fir_content).toBe(body.content.fir_content)
+  })
+
   it("stays at its step when rejected, and makes it again when asked", async () => {
     const opened = await post(`${server.url}/process`, { text: complaints[1]?.text })
     const session_id = opened.body.session_id

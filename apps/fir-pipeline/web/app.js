@@ -10,7 +10,7 @@ const TEXTS = {
     use: "Use this key",
     complaint: "The complaint, in any language",
     begin: "Begin a report",
-    note: "Additions and corrections, a line each: Place: Gandhi Market, Pune",
+    note: "Additions and corrections, a line each, such as Place: Gandhi Market, Pune or Add section: 352",
     approve: "Approve",
     again: "Make this step again",
     auth: "Key for finalising reports",
@@ -27,6 +27,7 @@ const TEXTS = {
     missing: "Not found in the complaint",
     unsupported: "The complaint does not say this",
     unchecked: "Not checked by the model: please decide",
+    leaveOut: "Leave this section out",
     considered: "Considered and rejected",
     none: "No section was found.",
     complete: "The report is complete",
@@ -75,7 +76,7 @@ const TEXTS = {
     use: "यह कुंजी प्रयोग करें",
     complaint: "शिकायत, किसी भी भाषा में",
     begin: "रिपोर्ट शुरू करें",
-    note: "जोड़ और सुधार, हर पंक्ति में एक: स्थान: गांधी बाज़ार, पुणे",
+    note: "जोड़ और सुधार, हर पंक्ति में एक, जैसे स्थान: गांधी बाज़ार, पुणे या Add section: 352",
     approve: "स्वीकृत करें",
     again: "यह चरण फिर से बनाएँ",
     auth: "अंतिम करने की कुंजी",
@@ -92,6 +93,7 @@ const TEXTS = {
     missing: "शिकायत में नहीं मिला",
     unsupported: "शिकायत में यह नहीं कहा गया है",
     unchecked: "मॉडल ने जाँच नहीं की: कृपया आप तय करें",
+    leaveOut: "यह धारा छोड़ दें",
     considered: "विचार के बाद छोड़ी गई धाराएँ",
     none: "कोई धारा नहीं मिली।",
     complete: "रिपोर्ट पूरी है",
@@ -212,7 +214,7 @@ const facts = (content) => {
   return list
 }
 
-const violation = (found) => {
+const violation = (found, removable) => {
   const card = element("article", undefined, "violation")
   card.append(element("h3", `BNS ${found.section}: ${found.title}`))
   if (found.status === "unchecked") card.append(element("p", t("unchecked"), "warn"))
@@ -224,6 +226,14 @@ const violation = (found) => {
     ),
     element("p", `${found.score} · ${found.reason}`)
   )
+  if (removable) {
+    const label = element("label")
+    const box = element("input")
+    box.type = "checkbox"
+    box.dataset.remove = found.section
+    label.append(box, ` ${t("leaveOut")}`)
+    card.append(label)
+  }
   return card
 }
 
@@ -240,7 +250,9 @@ const parts = (step, content) => {
         rejected.append(element("p", `BNS ${section}: ${title} (${reason})`))
       }
       return [
-        ...(content.violations.length === 0 ? [element("p", t("none"), "warn")] : content.violations.map(violation)),
+        ...(content.violations.length === 0
+          ? [element("p", t("none"), "warn")]
+          : content.violations.map((found) => violation(found, true))),
         rejected
       ]
     }
@@ -276,7 +288,10 @@ const show = ({ content, sessionId, step }) => {
 }
 
 const answer = async (body) => {
-  const note = $("note").value.trim()
+  const left = [...document.querySelectorAll("[data-remove]:checked")].map(({ dataset }) => dataset.remove)
+  const note = [$("note").value.trim(), ...(left.length === 0 ? [] : [`Remove section: ${left.join(", ")}`])]
+    .filter((line) => line !== "")
+    .join("\n")
   const given = {
     session_id: shown.sessionId,
     current_step: shown.step,
