@@ -1,4 +1,5 @@
 // The machine against a sequential model: a counter of approvals that ends at five.
+import { readFileSync } from "node:fs"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { diagram, type Event, isStep, next, STEPS, type State, TRANSITIONS } from "../src/Machine.ts"
@@ -44,8 +45,9 @@ describe("the machine", () => {
     }
   })
 
-  it("is drawn with every transition", () => {
+  it("is drawn with every transition, in the README too", () => {
     const drawn = diagram()
     for (const { event, from, to } of TRANSITIONS) expect(drawn).toContain(`${from} --> ${to}: ${event}`)
+    expect(readFileSync(new URL("../README.md", import.meta.url), "utf8")).toContain(drawn)
   })
 })
