@@ -28,12 +28,15 @@ if (!isRuntime(values.runtime)) {
 }
 const [binary, ...flags] = runtimes[values.runtime]
 
+const pipeline = "apps/fir-pipeline/src/main.ts"
 const children = new Set<ChildProcess>()
 const launch = (app: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>>): ChildProcess => {
+  const isServer = app === pipeline
   const child = spawn(join(root, "node_modules/.bin", binary), [...flags, join(root, app), ...args], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ["ignore", app.includes("load-tester") ? "inherit" : "pipe", "inherit"]
+    // A server ends with its input: a signal would reach the script in node_modules/.bin, and not on every runtime what it runs.
+    stdio: isServer ? ["pipe", "pipe", "inherit"] : ["ignore", "inherit", "inherit"]
   })
   children.add(child)
   child.once("exit", () => children.delete(child))
@@ -62,7 +65,7 @@ const listening = (name: string, child: ChildProcess): Promise<string> =>
 const stopAll = async (): Promise<void> => {
   const ending = [...children].map((child) => {
     const done = exited(child)
-    child.kill("SIGTERM")
+    child.stdin?.end()
     const timer = setTimeout(() => child.kill("SIGKILL"), 10_000)
     return done.finally(() => clearTimeout(timer))
   })
@@ -71,16 +74,20 @@ const stopAll = async (): Promise<void> => {
 
 const data = mkdtempSync(join(tmpdir(), "sluice-demo-"))
 const results = join(root, "concurrency_test_results.json")
-const pipeline = "apps/fir-pipeline/src/main.ts"
 process.once("SIGINT", () => void stopAll().then(() => process.exit(2)))
 
 let code = 1
 try {
   console.log(`Starting the FIR pipeline on ${values.runtime}, with its embedded rule-based model server\n`)
-  const models = launch(pipeline, ["model-server"], { PORT: "0", MODEL_LATENCY: values.latency })
+  const models = launch(pipeline, ["model-server"], {
+    PORT: "0",
+    MODEL_LATENCY: values.latency,
+    EXIT_WITH_PARENT: "1"
+  })
   const modelServer = await listening("Model server", models)
   const server = launch(pipeline, ["serve"], {
     PORT: "0",
+    EXIT_WITH_PARENT: "1",
     MODEL_SERVER_URL: modelServer,
     DATABASE_PATH: join(data, "fir.sqlite")
   })
