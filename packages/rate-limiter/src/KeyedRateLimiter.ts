@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Decision, RateLimitExceeded } from "./Decision.ts"
@@ -182,7 +183,7 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
   })
   return {
     tryTake: (key, cost) =>
-      Effect.clockWith((clock) => Effect.succeed(tryTakeUnsafe(clock.currentTimeMillisUnsafe(), key, cost))),
+      Effect.withFiberSucceed((fiber) => tryTakeUnsafe(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), key, cost)),
     tryTakeUnsafe,
     take: keyedTake,
     limit: keyedLimit,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { type Decision, RateLimitExceeded } from "./Decision.ts"
@@ -112,6 +113,11 @@ export const makeUnsafe = (options: Options): RateLimiter => {
     return new MillisDecision(allowed, remaining, shape.burst, allowed ? 0 : wait, resetMillis)
   }
 
+  const tryTake = (cost: number): Effect.Effect<Decision> =>
+    Effect.withFiberSucceed((fiber) => tryTakeUnsafe(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), cost))
+  // The effect of the usual cost is the same each time it is asked for.
+  const tryTakeOne = tryTake(1)
+
   const take = (cost = 1, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> => {
     const maxWait = takeOptions === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(takeOptions.maxWait)
     return Effect.uninterruptibleMask((restore) =>
@@ -155,8 +161,7 @@ export const makeUnsafe = (options: Options): RateLimiter => {
 
   const statsUnsafe = (): Stats => ({ capacity: shape.burst, waiting: turns.waiting, admitted, rejected })
   return {
-    tryTake: (cost) =>
-      Effect.clockWith((clock) => Effect.succeed(tryTakeUnsafe(clock.currentTimeMillisUnsafe(), cost))),
+    tryTake: (cost) => (cost === undefined ? tryTakeOne : tryTake(cost)),
     tryTakeUnsafe,
     take: limiterTake,
     limit: limiterLimit,
