@@ -11,7 +11,7 @@ import { MillisDecision } from "./internal/decision.ts"
 import * as Gcra from "./internal/gcra.ts"
 import { makeGenerations } from "./internal/generations.ts"
 import { makeSteadyTime } from "./internal/steadyTime.ts"
-import { makeTurns, type Turns, waitTurn } from "./internal/turns.ts"
+import { join, makeTurns, type Turns, waitTurn } from "./internal/turns.ts"
 import type * as RateLimiter from "./RateLimiter.ts"
 
 export interface Options extends RateLimiter.Options {
@@ -120,9 +120,9 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
   ): Effect.Effect<void, RateLimitExceeded> => {
     const maxWait = takeOptions === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(takeOptions.maxWait)
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(now, (nowMillis): Effect.Effect<void, RateLimitExceeded> => {
+      Effect.withFiber((fiber): Effect.Effect<void, RateLimitExceeded> => {
         Gcra.checkCost(shape, cost)
-        const time = steady.at(nowMillis)
+        const time = steady.at(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
         const tat = states.get(key, time)
         const wait = waitOfNewcomer(queues.get(key), tat, time, cost)
         if (wait <= 0) {
@@ -136,6 +136,7 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
           )
         }
         const turns = queueOf(key)
+        const waiter = join(turns, cost, fiber.currentDispatcher)
         waiting++
         let turnAt = time
         const due = Effect.map(now, (millis) => {
@@ -143,7 +144,7 @@ export const makeUnsafe = (options: Options): KeyedRateLimiter => {
           return Gcra.waitFor(shape, states.get(key, turnAt), turnAt, cost)
         })
         return Effect.ensuring(
-          waitTurn(turns, cost, due, () => void takeFrom(key, states.get(key, turnAt), turnAt, cost), restore),
+          waitTurn(turns, waiter, due, () => void takeFrom(key, states.get(key, turnAt), turnAt, cost), restore),
           Effect.sync(() => {
             waiting--
             if (turns.waiting === 0) queues.delete(key)

@@ -10,7 +10,7 @@ import { type Decision, RateLimitExceeded } from "./Decision.ts"
 import { MillisDecision } from "./internal/decision.ts"
 import * as Gcra from "./internal/gcra.ts"
 import { makeSteadyTime } from "./internal/steadyTime.ts"
-import { makeTurns, waitTurn } from "./internal/turns.ts"
+import { join, makeTurns, waitTurn } from "./internal/turns.ts"
 
 export { type Decision, RateLimitExceeded, type RateLimitExceededFields } from "./Decision.ts"
 
@@ -121,9 +121,9 @@ export const makeUnsafe = (options: Options): RateLimiter => {
   const take = (cost = 1, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> => {
     const maxWait = takeOptions === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(takeOptions.maxWait)
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(now, (nowMillis): Effect.Effect<void, RateLimitExceeded> => {
+      Effect.withFiber((fiber): Effect.Effect<void, RateLimitExceeded> => {
         Gcra.checkCost(shape, cost)
-        const time = steady.at(nowMillis)
+        const time = steady.at(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
         const wait = waitOfNewcomer(time, cost)
         if (wait <= 0) {
           takeAt(time, cost)
@@ -139,7 +139,8 @@ export const makeUnsafe = (options: Options): RateLimiter => {
           turnAt = steady.at(millis)
           return Gcra.waitFor(shape, tat, turnAt, cost)
         })
-        return waitTurn(turns, cost, due, () => takeAt(turnAt, cost), restore)
+        const waiter = join(turns, cost, fiber.currentDispatcher)
+        return waitTurn(turns, waiter, due, () => takeAt(turnAt, cost), restore)
       })
     )
   }

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scheduler from "effect/Scheduler"
 
-interface Waiter {
+export interface Waiter {
   readonly cost: number
   readonly dispatcher: Scheduler.SchedulerDispatcher
   wake: (() => void) | undefined
@@ -27,13 +27,18 @@ export interface Turns {
 
 export const makeTurns = (): Turns => ({ waiting: 0, cost: 0, head: undefined, tail: undefined })
 
-const join = (turns: Turns, waiter: Waiter): void => {
-  waiter.previous = turns.tail
+/**
+ * Puts a waiter at the end. To be called in the primitive that has looked whether there is a wait: a fiber that is
+ * preempted in between would wait for longer than it was told.
+ */
+export const join = (turns: Turns, cost: number, dispatcher: Scheduler.SchedulerDispatcher): Waiter => {
+  const waiter: Waiter = { cost, dispatcher, wake: undefined, previous: turns.tail, next: undefined }
   if (turns.tail === undefined) turns.head = waiter
   else turns.tail.next = waiter
   turns.tail = waiter
   turns.waiting++
-  turns.cost += waiter.cost
+  turns.cost += cost
+  return waiter
 }
 
 const leave = (turns: Turns, waiter: Waiter): void => {
@@ -52,35 +57,26 @@ const leave = (turns: Turns, waiter: Waiter): void => {
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /**
- * Waits for the turn and the time, then calls `take`. `due` tells the milliseconds until the cost is free. To be run
- * uninterruptibly; the waiting itself is interruptible through `restore`.
+ * Waits for the turn of a waiter that has joined, and for its time, then calls `take`. `due` tells the milliseconds until
+ * the cost is free. To be run uninterruptibly; the waiting itself is interruptible through `restore`.
  */
 export const waitTurn = (
   turns: Turns,
-  cost: number,
+  waiter: Waiter,
   due: Effect.Effect<number>,
   take: () => void,
   restore: Restore
-): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const waiter: Waiter = {
-      cost,
-      dispatcher: fiber.currentDispatcher,
-      wake: undefined,
-      previous: undefined,
-      next: undefined
-    }
-    join(turns, waiter)
-    const turn = Effect.callback<void>((resume) => {
-      if (turns.head === waiter) resume(Effect.void)
-      else waiter.wake = () => resume(Effect.void)
-    })
-    // A timer may fire a little early: what counts is the clock.
-    const time: Effect.Effect<void> = Effect.flatMap(due, (millis) =>
-      millis <= 0 ? Effect.void : Effect.andThen(Effect.sleep(millis), time)
-    )
-    return restore(Effect.andThen(turn, time)).pipe(
-      Effect.tap(() => Effect.sync(take)),
-      Effect.onExit(() => Effect.sync(() => leave(turns, waiter)))
-    )
+): Effect.Effect<void> => {
+  const turn = Effect.callback<void>((resume) => {
+    if (turns.head === waiter) resume(Effect.void)
+    else waiter.wake = () => resume(Effect.void)
   })
+  // A timer may fire a little early: what counts is the clock.
+  const time: Effect.Effect<void> = Effect.flatMap(due, (millis) =>
+    millis <= 0 ? Effect.void : Effect.andThen(Effect.sleep(millis), time)
+  )
+  return restore(Effect.andThen(turn, time)).pipe(
+    Effect.tap(() => Effect.sync(take)),
+    Effect.onExit(() => Effect.sync(() => leave(turns, waiter)))
+  )
+}
