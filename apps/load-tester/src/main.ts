@@ -7,7 +7,7 @@ import { Command } from "effect/cli"
 import { fir, perf } from "./fir/commands.ts"
 
 const program = Command.make("sluice-load").pipe(
-  Command.withDescription("A load tester whose latencies are honest"),
+  Command.withDescription("Loads a FIR server, and reads what its reports say"),
   Command.withSubcommands([fir, perf]),
   Command.run({ version: "0.0.0" }),
   Effect.provide(NodeServices.layer),
