@@ -152,6 +152,30 @@ describe("the text", () => {
     })
   )
 
+  it.live("tells a step as it begins and as it ends, and the health of the servers", () =>
+    Effect.gen(function* () {
+      const { target } = yield* run({})
+      const told: Array<string> = []
+      const [complaint] = Complaints.builtIn(1)
+      if (complaint === undefined) return yield* Effect.die("no complaint")
+      yield* Session.run(target, complaint, Session.journal(), {
+        begins: (step) => Effect.sync(() => void told.push(Text.stepBegins(step))),
+        ended: (step) => Effect.sync(() => void told.push(Text.stepEnded(step, 1.5)))
+      })
+      expect(told).toHaveLength(12)
+      expect(told.slice(0, 3)).toEqual([
+        "2. Starting FIR processing...",
+        "✅ Process step completed in 1.50s\n",
+        "3. Validating transcript..."
+      ])
+      expect(Text.briefHealth(yield* Session.health(target)).split("\n")).toEqual([
+        "Health Status: healthy",
+        "  Model Server: healthy",
+        "  ASR/OCR Server: unknown"
+      ])
+    })
+  )
+
   it("tells the seconds of each step", () => {
     const steps = new Map([["process", 0.15] as const, ["final_review", 2.34] as const])
     const text = Text.breakdown({ total: 2.49, target: 30, steps, firNumber: "FIR-1", error: undefined })

@@ -113,19 +113,41 @@ export const missing = (complaint: Complaint, report: string): ReadonlyArray<str
   ]
 }
 
-const timed = <A>(record: Journal, step: Step, work: Effect.Effect<A, StepFailed>): Effect.Effect<A, StepFailed> =>
-  Effect.suspend(() => {
+/** Who is told of each step as it begins and ends. */
+export interface Watcher {
+  readonly begins: (step: Step) => Effect.Effect<void>
+  readonly ended: (step: Step, seconds: number) => Effect.Effect<void>
+}
+
+const nobody: Watcher = { begins: () => Effect.void, ended: () => Effect.void }
+
+const timed = <A>(
+  record: Journal,
+  watcher: Watcher,
+  step: Step,
+  work: Effect.Effect<A, StepFailed>
+): Effect.Effect<A, StepFailed> =>
+  Effect.gen(function* () {
+    yield* watcher.begins(step)
     const start = performance.now()
-    return Effect.tap(work, () =>
-      Effect.sync(() => void record.secondsByStep.set(step, (performance.now() - start) / 1000))
-    )
+    const answer = yield* work
+    const seconds = (performance.now() - start) / 1000
+    record.secondsByStep.set(step, seconds)
+    yield* watcher.ended(step, seconds)
+    return answer
   })
 
 /** Takes one complaint through every step and checks what its report says. Writes into `record` as it goes. */
-export const run = (target: Target, complaint: Complaint, record: Journal): Effect.Effect<void, StepFailed> =>
+export const run = (
+  target: Target,
+  complaint: Complaint,
+  record: Journal,
+  watcher: Watcher = nobody
+): Effect.Effect<void, StepFailed> =>
   Effect.gen(function* () {
     const started = yield* timed(
       record,
+      watcher,
       "process",
       call(target, "process", post(target, "/process", { text: complaint.text }), Started)
     )
@@ -133,7 +155,7 @@ export const run = (target: Target, complaint: Complaint, record: Journal): Effe
     const body = { session_id: started.session_id, approved: true }
     let completed = false
     for (const step of steps.slice(1)) {
-      const answer = yield* timed(record, step, call(target, step, post(target, "/validate", body), Validated))
+      const answer = yield* timed(record, watcher, step, call(target, step, post(target, "/validate", body), Validated))
       if (typeof answer.content["fir_number"] === "string") record.firNumber = answer.content["fir_number"]
       completed = answer.completed
     }

@@ -94,10 +94,18 @@ const announcements: Readonly<Record<Step, string>> = {
   final_review: "7. Final review..."
 }
 
-export const step = (name: Step, took: number): string => {
-  const label = name === "process" ? "Process step" : name
-  return `${announcements[name]}\n✅ ${label} completed in ${seconds(took)}\n`
-}
+export const stepBegins = (name: Step): string => announcements[name]
+
+export const stepEnded = (name: Step, took: number): string =>
+  `✅ ${name === "process" ? "Process step" : name} completed in ${seconds(took)}\n`
+
+/** Health as the performance test tells it. */
+export const briefHealth = (report: Health): string =>
+  [
+    `Health Status: ${report.status}`,
+    `  Model Server: ${named(report.model_server)}`,
+    `  ASR/OCR Server: ${named(report.asr_ocr_server)}`
+  ].join("\n")
 
 export interface Breakdown {
   readonly total: number

@@ -129,14 +129,15 @@ export const perf = Command.make(
       const target = yield* makeTarget(flags.url, flags.apiKey)
       yield* Console.log(`${Text.heading("FIR Generation Performance Test")}\n`)
       yield* Console.log("1. Checking service health...")
-      const health = yield* Session.health(target)
-      yield* Console.log(`Health Status: ${health.status}\n`)
+      yield* Console.log(`${Text.briefHealth(yield* Session.health(target))}\n`)
       const record = Session.journal()
       const start = performance.now()
       const outcome = yield* Effect.result(
-        Session.run(target, complaint, record).pipe(Effect.timeout(`${flags.timeout} seconds`))
+        Session.run(target, complaint, record, {
+          begins: (step) => Console.log(Text.stepBegins(step)),
+          ended: (step, took) => Console.log(Text.stepEnded(step, took))
+        }).pipe(Effect.timeout(`${flags.timeout} seconds`))
       )
-      for (const [name, took] of record.secondsByStep) yield* Console.log(Text.step(name, took))
       const breakdown: Text.Breakdown = {
         total: (performance.now() - start) / 1000,
         target: flags.target,
