@@ -34,11 +34,22 @@ const labelText = (labels: Labels): string => {
 
 const braced = (text: string): string => (text === "" ? "" : `{${text}}`)
 
-const histogramText = (name: string, labels: Labels, value: HistogramSnapshot): string => {
+const histogramText = (
+  name: string,
+  bounds: ReadonlyArray<number>,
+  labels: Labels,
+  value: HistogramSnapshot
+): string => {
   const own = labelText(labels)
   const before = own === "" ? "" : `${own},`
   let text = ""
-  for (const [bound, count] of value.cumulative) text += `${name}_bucket{${before}le="${number(bound)}"} ${count}\n`
+  const { cumulative } = value
+  let at = 0
+  let upTo = 0
+  for (const bound of bounds) {
+    for (let next = cumulative[at]; next !== undefined && next[0] <= bound; next = cumulative[++at]) upTo = next[1]
+    text += `${name}_bucket{${before}le="${number(bound)}"} ${upTo}\n`
+  }
   text += `${name}_bucket{${before}le="+Inf"} ${value.count}\n`
   text += `${name}_sum${braced(own)} ${number(value.sum)}\n`
   return `${text}${name}_count${braced(own)} ${value.count}\n`
@@ -47,7 +58,9 @@ const histogramText = (name: string, labels: Labels, value: HistogramSnapshot): 
 const metricText = (metric: MetricSnapshot): string => {
   let text = `# HELP ${metric.name} ${escapeHelp(metric.help)}\n# TYPE ${metric.name} ${metric.type}\n`
   if (metric.type === "histogram") {
-    for (const { labels, value } of metric.series) text += histogramText(metric.name, labels, value)
+    for (const { labels, value } of metric.series) {
+      text += histogramText(metric.name, metric.bounds, labels, value)
+    }
   } else {
     for (const { labels, value } of metric.series) {
       text += `${metric.name}${braced(labelText(labels))} ${number(value)}\n`
@@ -57,8 +70,7 @@ const metricText = (metric: MetricSnapshot): string => {
 }
 
 /**
- * The Prometheus text format, version 0.0.4. A histogram's buckets are the powers of two between its least and its
- * largest value; their counts are exact. O(series).
+ * The Prometheus text format, version 0.0.4. A histogram is counted at its `bounds`, exactly. O(series).
  */
 export const prometheusText = (registry: Registry): string => {
   let text = ""

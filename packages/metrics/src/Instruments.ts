@@ -26,6 +26,11 @@ export interface InstrumentOptions {
 export interface HistogramOptions extends InstrumentOptions {
   /** Buckets that are kept: more give finer quantiles over the same range. Default 160. */
   readonly maxBuckets?: number | undefined
+  /**
+   * Where the Prometheus text counts: powers of two, ascending. The same for every series, so that their buckets may be
+   * added up. Default every power from 2^-14 to 2^10: 61 microseconds to 17 minutes, in seconds.
+   */
+  readonly bounds?: ReadonlyArray<number> | undefined
 }
 
 /** Only ever grows. */
@@ -64,7 +69,7 @@ export interface HistogramSnapshot {
   quantile(q: number): number
   /** How far a quantile may be off, as a part of the true value. Grows with the ratio of the largest value to the least. */
   readonly relativeError: number
-  /** Exact counts of values up to each power of two that is needed, and beyond all. */
+  /** Exact counts of values up to zero and to each power of two between the least value and the largest. */
   readonly cumulative: ReadonlyArray<readonly [bound: number, count: number]>
   /** This and another together; exact. */
   merge(that: HistogramSnapshot): HistogramSnapshot

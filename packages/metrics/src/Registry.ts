@@ -44,6 +44,8 @@ export type MetricSnapshot =
       readonly type: "histogram"
       readonly name: string
       readonly help: string
+      /** Where the text formats count. */
+      readonly bounds: ReadonlyArray<number>
       readonly series: ReadonlyArray<{ readonly labels: Labels; readonly value: HistogramSnapshot }>
     }
 
@@ -70,12 +72,23 @@ export const Registry: Context.Service<Registry, Registry> = Context.Service<Reg
 type Entry =
   | { readonly type: "counter"; readonly family: Family<Series.Counter> }
   | { readonly type: "gauge"; readonly family: Family<Series.Gauge> }
-  | { readonly type: "histogram"; readonly family: Family<Series.Histogram> }
+  | { readonly type: "histogram"; readonly family: Family<Series.Histogram>; readonly bounds: ReadonlyArray<number> }
   | {
       readonly type: "counter" | "gauge"
       readonly pulled: InstrumentOptions
       readonly read: () => Iterable<readonly [Labels, number]>
     }
+
+const defaultBounds: ReadonlyArray<number> = Array.from({ length: 25 }, (_, index) => 2 ** (index - 14))
+
+const checkBounds = (name: string, bounds: ReadonlyArray<number>): void => {
+  const wrong = bounds.find(
+    (bound, index) => !(bound > 0) || !Number.isInteger(Math.log2(bound)) || bound <= (bounds[index - 1] ?? 0)
+  )
+  if (wrong !== undefined) {
+    throw new RangeError(`Cannot register ${name} with the bound ${wrong}: powers of two, ascending, are needed`)
+  }
+}
 
 const instrument = <S, T extends S>(family: Family<T>): Instrument<S> => ({
   name: family.definition.name,
@@ -136,7 +149,7 @@ export const makeUnsafe = (options: Options = {}): Registry => {
     const { help, name } = entry.family.definition
     if (entry.type === "histogram") {
       const series = Array.from(entry.family.series(), ([labels, one]) => ({ labels, value: one.snapshot() }))
-      return { type: "histogram", name, help, series }
+      return { type: "histogram", name, help, bounds: entry.bounds, series }
     }
     const values: Family<{ readonly value: number }> = entry.family
     const series = Array.from(values.series(), ([labels, one]) => ({ labels, value: one.value }))
@@ -156,14 +169,15 @@ export const makeUnsafe = (options: Options = {}): Registry => {
       register(family.definition.name, { type: "gauge", family })
       return instrument<GaugeSeries, Series.Gauge>(family)
     },
-    histogram: ({ maxBuckets = 160, ...histogramOptions }) => {
+    histogram: ({ bounds = defaultBounds, maxBuckets = 160, ...histogramOptions }) => {
+      checkBounds(histogramOptions.name, bounds)
       if (!Number.isSafeInteger(maxBuckets) || maxBuckets < 2) {
         throw new RangeError(
           `Cannot register ${histogramOptions.name} with maxBuckets ${maxBuckets}: a whole number, 2 or more, is needed`
         )
       }
       const family = makeFamily(definition(histogramOptions, false), reserved, () => new Series.Histogram(maxBuckets))
-      register(family.definition.name, { type: "histogram", family })
+      register(family.definition.name, { type: "histogram", family, bounds })
       return instrument<HistogramSeries, Series.Histogram>(family)
     },
     gaugeFrom: (pulled, read) => pull("gauge", pulled, read),

@@ -74,7 +74,10 @@ describe("a histogram", () => {
     expect(snapshot).toMatchObject({ count: 3, sum: 1, min: -3, max: 4 })
     expect(snapshot.quantile(0.5)).toBe(0)
     expect(snapshot.quantile(1)).toBe(4)
-    expect(snapshot.cumulative).toEqual([[4, 3]])
+    expect(snapshot.cumulative).toEqual([
+      [0, 2],
+      [4, 3]
+    ])
   })
 
   it("holds every finite number, from the least to the largest", () => {
@@ -157,11 +160,33 @@ describe("the registry", () => {
 })
 
 describe("the Prometheus text", () => {
+  it("counts every series at the same bounds, so that they may be added up", () => {
+    const registry = Registry.makeUnsafe()
+    const histogram = registry.histogram({ name: "h", help: "", labels: ["x"] })
+    histogram.bind({ x: "fast" }).observeUnsafe(0.3)
+    histogram.bind({ x: "slow" }).observeUnsafe(6)
+    histogram.bind({ x: "none" }).observeUnsafe(0)
+    const bounds = (x: string) =>
+      lines(registry).flatMap((line) => new RegExp(`^h_bucket\\{x="${x}",le="([^"]+)"`).exec(line)?.[1] ?? [])
+    expect(bounds("fast")).toHaveLength(26)
+    expect(bounds("slow")).toEqual(bounds("fast"))
+    expect(bounds("none")).toEqual(bounds("fast"))
+    expect(lines(registry)).toContain('h_bucket{x="none",le="0.00006103515625"} 1')
+    expect(lines(registry)).toContain('h_bucket{x="fast",le="8"} 1')
+  })
+
+  it("refuses bounds at which it could not count exactly", () => {
+    const register = (bounds: ReadonlyArray<number>) => Registry.makeUnsafe().histogram({ name: "h", help: "", bounds })
+    for (const bounds of [[0.3], [0], [2, 1], [1, 1]]) expect(() => register(bounds)).toThrow("powers of two")
+  })
+
   it("is what the format says", () => {
     const registry = Registry.makeUnsafe()
     const counter = registry.counter({ name: "requests_total", help: "All\nrequests \\ ever.", labels: ["path"] })
     counter.bind({ path: 'a"b\\c\nd' }).addUnsafe(3)
-    const series = registry.histogram({ name: "seconds", help: "Time.", labels: ["op"] }).bind({ op: "read" })
+    const series = registry
+      .histogram({ name: "seconds", help: "Time.", labels: ["op"], bounds: [0.25, 0.5, 1, 2, 4, 8] })
+      .bind({ op: "read" })
     for (const value of [0.3, 0.5, 0.9, 3]) series.observeUnsafe(value)
     expect(Exposition.prometheusText(registry)).toBe(
       [
@@ -170,10 +195,12 @@ describe("the Prometheus text", () => {
         'requests_total{path="a\\"b\\\\c\\nd"} 3',
         "# HELP seconds Time.",
         "# TYPE seconds histogram",
+        'seconds_bucket{op="read",le="0.25"} 0',
         'seconds_bucket{op="read",le="0.5"} 2',
         'seconds_bucket{op="read",le="1"} 3',
         'seconds_bucket{op="read",le="2"} 3',
         'seconds_bucket{op="read",le="4"} 4',
+        'seconds_bucket{op="read",le="8"} 4',
         'seconds_bucket{op="read",le="+Inf"} 4',
         'seconds_sum{op="read"} 4.7',
         'seconds_count{op="read"} 4',

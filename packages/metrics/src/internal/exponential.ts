@@ -167,12 +167,11 @@ export const relativeError = (buckets: Buckets): number => {
 }
 
 /**
- * Cumulative counts at powers of two, from the least that holds anything. Powers of two are bounds of buckets at every
- * scale from 0 up, so that these counts are exact; below scale 0 they are at every 2^(2^-scale).
+ * Cumulative counts at zero and at powers of two, from the least that holds anything. Powers of two are bounds of buckets
+ * at every scale from 0 up, so that these counts are exact; below scale 0 they are at every 2^(2^-scale).
  */
 export const cumulative = (buckets: Buckets): ReadonlyArray<readonly [bound: number, count: number]> => {
-  const found: Array<readonly [number, number]> = []
-  if (buckets.used === 0) return found
+  const found: Array<readonly [number, number]> = buckets.zero > 0 ? [[0, buckets.zero]] : []
   const perBound = 2 ** Math.max(0, buckets.scale)
   let seen = buckets.zero
   for (let at = 0; at < buckets.used; at++) {
