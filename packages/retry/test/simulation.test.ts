@@ -25,7 +25,7 @@ describe("a dependency that fails for a minute under 1,000 callers", () => {
   })
 })
 
-describe("reads of which 1.2 in a hundred take a second", () => {
+describe("reads of which one in a hundred takes a second", () => {
   const plain = simulateTail(undefined)
   const policy = tailHedge()
   const hedged = simulateTail(policy)

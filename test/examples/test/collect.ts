@@ -7,6 +7,8 @@ export interface Example {
   readonly file: string
   /** What it says it prints, line by line; empty where it makes no claim. */
   readonly expected: ReadonlyArray<string>
+  /** Whether it reads the address of a Redis from `REDIS_URL`. */
+  readonly needsRedis: boolean
 }
 
 const root = join(import.meta.dirname, "../../..")
@@ -68,7 +70,8 @@ export const collect = (): ReadonlyArray<Example> => {
       examples.push({
         name: `${path}:${line}`,
         file,
-        expected: [...code.matchAll(/\/\/ => (.*)$/gm)].map((match) => (match[1] ?? "").trim())
+        expected: [...code.matchAll(/\/\/ => (.*)$/gm)].map((match) => (match[1] ?? "").trim()),
+        needsRedis: code.includes("REDIS_URL")
       })
     }
   }

@@ -89,7 +89,7 @@ const tailChart = (): string => {
     points: percentiles.map((q) => [q, Math.log10(quantile(latencies, q))])
   })
   return draw({
-    title: "Latency of reads of which 1.2 in a hundred take a second",
+    title: "Latency of reads of which one in a hundred takes a second",
     x: { label: "percentile of calls", ticks: [90, 92, 94, 96, 98, 100].map((at) => [at / 100, String(at)]) },
     y: { label: "milliseconds", ticks: [0, 1, 2, 3].map((at) => [at, String(10 ** at)]) },
     lines: [

@@ -1,5 +1,5 @@
-// Reads that take 5 to 15 milliseconds, but for 1.2 in a hundred, so that the 99th
-// percentile is one of them: those take a second.
+// Reads that take 5 to 15 milliseconds, but for one in each hundred, wherever it falls in
+// them: that takes a second.
 import { Hedge } from "@sluice/retry"
 import { Clock, Effect, Random } from "effect"
 import { runVirtually } from "./virtual.ts"
@@ -13,15 +13,21 @@ export interface Tail {
   readonly load: number
 }
 
+/**
+ * The least latency that fewer than the rest of the calls exceed. Of a hundred calls of which one is slow, the slow one
+ * is the 99th percentile: the other bound, which at least 99 do not exceed, would call a tail of 1 % none.
+ */
 export const quantile = (sorted: ReadonlyArray<number>, q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN
+  sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN
 
 export const simulateTail = (policy: Hedge.Policy | undefined): Tail => {
   const latencies: Array<number> = []
   let reads = 0
+  let slow = 0
   const read = Effect.gen(function* () {
-    reads++
-    const isSlow = (yield* Random.next) < 0.012
+    const place = reads++ % 100
+    if (place === 0) slow = Math.floor(100 * (yield* Random.next))
+    const isSlow = place === slow
     yield* Effect.sleep(isSlow ? 1000 : 5 + 10 * (yield* Random.next))
   })
   const call = Effect.gen(function* () {
