@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { Clock, Deferred, Effect, Schema, Stream } from "effect"
-import { type CallError, InvalidConfiguration, InvalidItems, type ItemIssue } from "./Errors.ts"
-import * as Checkpoint from "./internal/checkpoint.ts"
+import { Clock, Effect, type Schema, Stream } from "effect"
+import { type CallError, type InputFailed, type InvalidConfiguration, InvalidItems, type ItemIssue } from "./Errors.ts"
+import * as Run from "./internal/run.ts"
 
 /** What happened to one item. */
 export interface ItemResult<A> {
@@ -54,9 +54,9 @@ export interface BulkOptions {
   readonly firstAlone?: boolean | undefined
   /** What a failed item does to the ones not sent yet. Default `continue`. Those in flight always end. */
   readonly onFailure?: "continue" | "stop" | undefined
-  /** Called after each item. */
+  /** Called after each item. One that throws is called no more; the operation goes on. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
-  /** Once aborted, nothing more is sent; what is in flight ends, and the report is complete. */
+  /** Once aborted, nothing more is sent, repeats included; what is in flight ends, and the report is complete. */
   readonly signal?: AbortSignal | undefined
   /**
    * A file that remembers what was created. Run again with the same items and the same file, the operation goes on
@@ -67,6 +67,22 @@ export interface BulkOptions {
   readonly undoOnFailure?: boolean | undefined
 }
 
+/** Why items were left that nobody attempted. */
+export type StopReason =
+  /** An item failed, and `onFailure` is `stop`. */
+  | "failure"
+  /** The signal was aborted. */
+  | "signal"
+  /** The checkpoint could not be written any more. */
+  | "checkpoint"
+
+/** What became of the objects that were to be deleted again. */
+export interface Undone {
+  readonly deleted: number
+  /** Those that still stand, or that somebody else had deleted. */
+  readonly failedIds: ReadonlyArray<string>
+}
+
 /** What a bulk operation did, item by item in the order of the input. */
 export interface BulkReport<A> {
   readonly results: ReadonlyArray<ItemResult<A>>
@@ -74,34 +90,46 @@ export interface BulkReport<A> {
   readonly restored: number
   readonly failed: number
   readonly notAttempted: number
+  readonly stoppedBy: StopReason | undefined
   readonly durationMillis: number
-  /** Ids deleted again by `undoOnFailure`, and those that could not be. */
-  readonly undone: { readonly deleted: number; readonly failedIds: ReadonlyArray<string> } | undefined
+  /** Present where `undoOnFailure` undid something. */
+  readonly undone: Undone | undefined
 }
 
-/** How one item is created. `attempted` is called before each request. */
+/** What ends a stream of results early, once all that was in flight has its result. */
+export type StreamError = InvalidConfiguration | InputFailed
+
+/** How one item is created. `attempted` is called before each request; once `signal` is aborted no further one is sent. */
 export type Create<I, A> = (
   item: I,
-  how: { readonly idempotencyKey: string; readonly isolated: boolean; readonly attempted: () => void }
+  how: {
+    readonly idempotencyKey: string
+    readonly isolated: boolean
+    readonly attempted: () => void
+    readonly signal: AbortSignal | undefined
+  }
 ) => Effect.Effect<A, CallError>
 
 export interface BulkTarget<I, A> {
+  /** What is created and where, by which a checkpoint knows that it is its own. */
+  readonly name: string
   readonly item: Schema.Codec<I, unknown>
   readonly value: Schema.Codec<A, unknown>
   readonly create: Create<I, A>
   readonly defaults: { readonly maxConcurrent: number; readonly isolated: boolean }
 }
 
-const positive = (field: string, value: number | undefined) =>
-  value === undefined || (Number.isInteger(value) && value >= 1)
-    ? Effect.void
-    : Effect.fail(new InvalidConfiguration({ field, value, allowed: "a whole number, 1 or more" }))
-
-/** Items in flight. */
-const concurrency = (options: BulkOptions, defaultConcurrent: number, items: number | undefined): number =>
-  options.parallel === false
-    ? 1
-    : Math.min(options.maxWorkers ?? Math.min(16, items ?? 16), options.maxConcurrent ?? defaultConcurrent)
+/** Why an item cannot be sent; `undefined` where it can. */
+const issueOf = (validate: (item: unknown) => string | undefined, item: unknown): string | undefined => {
+  const issue = validate(item)
+  if (issue !== undefined) return issue
+  try {
+    JSON.stringify(item)
+    return undefined
+  } catch (cause) {
+    return String(cause)
+  }
+}
 
 /** Checks every item and reports every one that is wrong. */
 export const validateAll = <I>(
@@ -109,12 +137,10 @@ export const validateAll = <I>(
   items: ReadonlyArray<I>
 ): Effect.Effect<void, InvalidItems> =>
   Effect.suspend(() => {
-    const validate = Schema.decodeUnknownResult(Schema.toType(item))
-    const issues: Array<ItemIssue> = []
-    items.forEach((value, index) => {
-      const result = validate(value)
-      if (result._tag === "Failure")
-        issues.push({ index, message: result.failure.message.replaceAll(/\s*\n\s*/g, " ") })
+    const validate = Run.validator(item)
+    const issues = items.flatMap((value, index): ReadonlyArray<ItemIssue> => {
+      const message = issueOf(validate, value)
+      return message === undefined ? [] : [{ index, message }]
     })
     return issues.length === 0 ? Effect.void : Effect.fail(new InvalidItems({ issues }))
   })
@@ -129,103 +155,24 @@ export const stream = <I, A>(
   target: BulkTarget<I, A>,
   items: Iterable<I> | AsyncIterable<I>,
   options: BulkOptions = {}
-): Stream.Stream<ItemResult<A>, InvalidConfiguration> =>
+): Stream.Stream<ItemResult<A>, StreamError> =>
+  Stream.unwrap(Effect.map(Run.start(target, items, options), (run) => run.results))
+
+/** As {@link stream}, with how far the operation has come beside each result. */
+export const progress = <I, A>(
+  target: BulkTarget<I, A>,
+  items: Iterable<I> | AsyncIterable<I>,
+  options: BulkOptions = {}
+): Stream.Stream<Progress & { readonly result: ItemResult<A> }, StreamError> =>
   Stream.unwrap(
-    Effect.gen(function* () {
-      yield* positive("maxWorkers", options.maxWorkers)
-      yield* positive("maxConcurrent", options.maxConcurrent)
-      const total = Array.isArray(items) ? items.length : undefined
-      const isolated = options.useConnectionIsolation ?? target.defaults.isolated
-      const validate = Schema.decodeUnknownResult(Schema.toType(target.item))
-      const checkpoint = yield* Checkpoint.open(options.checkpoint, target.value)
-      const first = yield* Deferred.make<void>()
-      if (options.firstAlone === false) yield* Deferred.succeed(first, undefined)
-      let stopped = false
-      const isStopped = (): boolean => stopped || options.signal?.aborted === true
-
-      const settle = (index: number, result: Omit<ItemResult<A>, "index">): ItemResult<A> => {
-        if (result.status === "failed" && options.onFailure === "stop") stopped = true
-        return { index, ...result }
-      }
-
-      const attempt = (item: I, index: number): Effect.Effect<ItemResult<A>> =>
-        Effect.gen(function* () {
-          const start = yield* Clock.currentTimeMillis
-          let attempts = 0
-          const created = yield* Effect.result(
-            target.create(item, {
-              idempotencyKey: checkpoint.keyOf(index),
-              isolated,
-              attempted: () => {
-                attempts++
-              }
-            })
-          )
-          const durationMillis = (yield* Clock.currentTimeMillis) - start
-          if (created._tag === "Failure") {
-            return settle(index, {
-              status: "failed",
-              value: undefined,
-              error: created.failure,
-              attempts,
-              durationMillis
-            })
-          }
-          checkpoint.remember(index, item, created.success)
-          return settle(index, {
-            status: "created",
-            value: created.success,
-            error: undefined,
-            attempts,
-            durationMillis
-          })
-        })
-
-      const unsent = { value: undefined, error: undefined, attempts: 0, durationMillis: 0 } as const
-
-      const one = (item: I, index: number): Effect.Effect<ItemResult<A>, InvalidConfiguration> =>
-        Effect.gen(function* () {
-          const remembered = yield* checkpoint.recall(index, item)
-          if (remembered !== undefined) return settle(index, { ...unsent, status: "restored", value: remembered.value })
-          if (index > 0) yield* Deferred.await(first)
-          if (isStopped()) return settle(index, { ...unsent, status: "notAttempted" })
-          const valid = validate(item)
-          if (valid._tag === "Failure") {
-            const error = new InvalidItems({ issues: [{ index, message: valid.failure.message }] })
-            return settle(index, { ...unsent, status: "failed", error })
-          }
-          return yield* attempt(item, index)
-        }).pipe(index === 0 ? Effect.ensuring(Deferred.succeed(first, undefined)) : (self) => self)
-
-      const source: Stream.Stream<I> =
-        Symbol.asyncIterator in items
-          ? // An input without an end must not be read to its end once nothing more is sent.
-            Stream.fromAsyncIterable(items, (cause) => cause).pipe(
-              Stream.orDie,
-              Stream.takeWhile(() => !isStopped())
-            )
-          : Stream.fromIterable(items)
-
-      const progress = { done: 0, created: 0, failed: 0 }
-      return source.pipe(
-        Stream.zipWithIndex,
-        // In order, a slow item would hold back those behind it once the window in front of it is full.
-        Stream.mapEffect(([item, index]) => one(item, index), {
-          concurrency: concurrency(options, target.defaults.maxConcurrent, total),
-          unordered: true
-        }),
-        Stream.tap((result) =>
-          Effect.sync(() => {
-            progress.done++
-            if (result.status === "created" || result.status === "restored") progress.created++
-            if (result.status === "failed") progress.failed++
-            options.onProgress?.({ ...progress, total })
-          })
-        ),
-        Stream.ensuring(Effect.sync(() => checkpoint.close()))
-      )
-    })
+    Effect.map(Run.start(target, items, options), (run) =>
+      Stream.map(run.results, (result) => ({ ...run.progress(), result }))
+    )
   )
+
+/** What an operation created, and did not find created. */
+export const createdBy = <A>(report: Pick<BulkReport<A>, "results">): ReadonlyArray<A> =>
+  report.results.flatMap(({ status, value }) => (status === "created" && value !== undefined ? [value] : []))
 
 /**
  * Creates all items: looks at every one before it sends any, then reports on each.
@@ -236,29 +183,30 @@ export const create = <I, A extends object>(
   target: BulkTarget<I, A>,
   items: ReadonlyArray<I>,
   options: BulkOptions,
-  undo: (
-    values: ReadonlyArray<A>
-  ) => Effect.Effect<{ readonly deleted: number; readonly failedIds: ReadonlyArray<string> }>
+  undo: (values: ReadonlyArray<A>) => Effect.Effect<Undone>
 ): Effect.Effect<BulkReport<A>, InvalidItems | InvalidConfiguration> =>
-  Effect.gen(function* () {
-    yield* validateAll(target.item, items)
-    const start = yield* Clock.currentTimeMillis
-    const ended = yield* Stream.runCollect(stream(target, items, options))
-    const results = ended.toSorted((a, b) => a.index - b.index)
-    const count = (status: ItemResult<A>["status"]): number =>
-      results.filter((result) => result.status === status).length
-    const failed = count("failed")
-    const values = results.flatMap((result) =>
-      result.status === "created" && result.value !== undefined ? [result.value] : []
-    )
-    const undone = failed > 0 && options.undoOnFailure === true ? yield* undo(values) : undefined
-    return {
-      results,
-      created: count("created"),
-      restored: count("restored"),
-      failed,
-      notAttempted: count("notAttempted"),
-      durationMillis: (yield* Clock.currentTimeMillis) - start,
-      undone
-    }
-  })
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* validateAll(target.item, items)
+      const startedAt = yield* Clock.currentTimeMillis
+      const run = yield* Run.start(target, items, options)
+      yield* run.recallAll(items)
+      // An array neither breaks off nor differs from a checkpoint that was just compared with it.
+      const ended = yield* Effect.orDie(Stream.runCollect(run.results))
+      const results = ended.toSorted((a, b) => a.index - b.index)
+      const count = (status: ItemResult<A>["status"]): number =>
+        results.filter((result) => result.status === status).length
+      const failed = count("failed")
+      const undone = failed > 0 && options.undoOnFailure === true ? yield* undo(createdBy({ results })) : undefined
+      return {
+        results,
+        created: count("created"),
+        restored: count("restored"),
+        failed,
+        notAttempted: count("notAttempted"),
+        stoppedBy: run.stoppedBy(),
+        durationMillis: (yield* Clock.currentTimeMillis) - startedAt,
+        undone
+      }
+    })
+  )

@@ -97,9 +97,22 @@ export class UnexpectedResponse extends Data.TaggedError("@sluice/sdk-bulk-clien
   readonly method: string
   readonly path: string
   readonly description: string
+  /** How the answer begins. After a create it may name what was created. */
+  readonly body: string
 }> {
   override get message(): string {
     return `${this.method} ${this.path} was answered with something else than promised: ${this.description}`
+  }
+}
+
+/** The input of a bulk operation broke off. Everything that had been read before it has its result. */
+export class InputFailed extends Data.TaggedError("@sluice/sdk-bulk-client/InputFailed")<{
+  /** How many items had been read. */
+  readonly read: number
+  readonly cause: unknown
+}> {
+  override get message(): string {
+    return `Cannot read on after ${this.read} items: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
   }
 }
 

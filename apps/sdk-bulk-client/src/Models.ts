@@ -56,33 +56,42 @@ export const schemaKind = (data: unknown): SchemaKind | undefined => {
   return table["columns"] === undefined ? undefined : "table"
 }
 
-const part = (value: unknown, name: string): string | undefined => {
-  if (!isObject(value)) return `table.${name} must be an object`
-  return isObject(value["content"]) ? undefined : `table.${name}.content must be an object`
+const partIssues = (value: unknown, name: string): ReadonlyArray<string> => {
+  if (!isObject(value)) return [`table.${name} must be an object`]
+  return isObject(value["content"]) ? [] : [`table.${name}.content must be an object`]
 }
 
-const columnIssue = (columns: ReadonlyArray<unknown>): string | undefined => {
-  const bad = columns.findIndex((column) => !isObject(column) || typeof column["name"] !== "string")
-  return bad === -1 ? undefined : `table.columns[${bad}] must be an object with a name`
-}
+const columnIssues = (columns: unknown): ReadonlyArray<string> =>
+  Array.isArray(columns)
+    ? columns.flatMap((column: unknown, index) =>
+        isObject(column) && typeof column["name"] === "string" && column["name"].trim() !== ""
+          ? []
+          : [`table.columns[${index}] must be an object with a name`]
+      )
+    : ["table.columns must be an array"]
 
-/** What is wrong with a schema, in words; `undefined` where nothing is. */
-export const schemaIssue = (data: unknown): string | undefined => {
+/** Everything that is wrong with a schema, in words. */
+export const schemaIssues = (data: unknown): ReadonlyArray<string> => {
+  const table = isObject(data) ? data["table"] : undefined
+  if (table !== undefined && !isObject(table)) return ["table must be an object"]
   const kind = schemaKind(data)
-  if (kind === undefined) {
-    return "schema_data must hold table.columns, table.dimension, table.metric or relationship"
+  switch (kind) {
+    case undefined:
+      return ["schema_data must hold table.columns, table.dimension, table.metric or relationship"]
+    case "relationship":
+      return []
+    case "table":
+      return columnIssues(table?.["columns"])
+    default:
+      return partIssues(table?.[kind], kind)
   }
-  if (kind === "relationship") return undefined
-  const table = isObject(data) && isObject(data["table"]) ? data["table"] : {}
-  if (kind === "table") {
-    const { columns } = table
-    return Array.isArray(columns) ? columnIssue(columns) : "table.columns must be an array"
-  }
-  return part(table[kind], kind)
 }
 
 export const SchemaData = Schema.Record(Schema.String, Schema.Unknown).check(
-  Schema.makeFilter((data) => schemaIssue(data))
+  Schema.makeFilter((data) => {
+    const issues = schemaIssues(data)
+    return issues.length === 0 ? undefined : issues.join(", ")
+  })
 )
 
 export const SchemaMetadataCreate = Schema.Struct({
@@ -148,6 +157,11 @@ export const Connector = Schema.Struct({
 })
 export const ConnectorTest = Schema.Struct({ ok: Schema.Boolean, elapsed_ms: Schema.Finite })
 
+/** What to execute: the query of a chat message, or one of the caller's own. */
+export const ExecuteRequest = Schema.Union([
+  Schema.Struct({ connector_id: NonBlank, chat_message_id: NonBlank }),
+  Schema.Struct({ connector_id: NonBlank, sql_query: NonBlank })
+])
 export const Execution = Schema.Struct({
   execution_id: Schema.String,
   connector_id: Schema.String,
@@ -155,12 +169,23 @@ export const Execution = Schema.Struct({
   result: Schema.Unknown,
   execution_time_ms: Schema.Finite
 })
+export type Execution = typeof Execution.Type
 
-export const ChatSession = Schema.Struct({
-  ...stored,
-  project_id: Schema.String,
-  name: Schema.optionalKey(Schema.String)
-})
+export const ChatSessionCreate = Schema.Struct({ name: Schema.optionalKey(Schema.String) })
+export const ChatSession = Schema.Struct({ ...stored, ...ChatSessionCreate.fields, project_id: Schema.String })
+export type ChatSession = typeof ChatSession.Type
+
+/** A question. Beside these fields, every limit and cutoff that the API knows may be given by its name there. */
+export const ChatRequest = Schema.StructWithRest(
+  Schema.Struct({
+    query: NonBlank,
+    llm: Schema.optionalKey(Schema.String),
+    context_id: Schema.optionalKey(Schema.String),
+    schema_metadata_id: Schema.optionalKey(Schema.String),
+    connector_id: Schema.optionalKey(Schema.String)
+  }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)
 export const ChatAnswer = Schema.Struct({
   ...stored,
   user_query: Schema.String,
@@ -168,6 +193,11 @@ export const ChatAnswer = Schema.Struct({
   explanation: Schema.optionalKey(Schema.NullOr(Schema.String)),
   execution_result: Schema.optionalKey(Schema.Unknown)
 })
+export type ChatAnswer = typeof ChatAnswer.Type
+
+/** What a project keeps of one kind, in the API's own words. */
+export const Collection = Schema.Record(Schema.String, Schema.Unknown)
+export type Collection = typeof Collection.Type
 
 export const FeedbackCreate = Schema.Struct({
   chat_message_id: NonBlank,

@@ -31,6 +31,11 @@ export interface ClientOptions {
   readonly maxKeepaliveConnections?: number | undefined
   /** `keepalive_expiry`: how long an idle connection is kept. Default 300 seconds. */
   readonly keepaliveExpiry?: Duration.Input | undefined
+  /**
+   * `http2`: whether to offer HTTP/2 to an API with TLS. Default false. `"prior-knowledge"` speaks it to any API without
+   * asking.
+   */
+  readonly http2?: boolean | "prior-knowledge" | undefined
   /** `max_retries`: attempts after the first. Default 3. */
   readonly maxRetries?: number | undefined
   /** `retry_delay`: the first delay, doubled each time, with full jitter. Default 1 second. */
@@ -39,6 +44,13 @@ export interface ClientOptions {
   readonly maxConcurrent?: number | undefined
   /** `use_connection_isolation`: a fresh connection for each item of a bulk operation. Default true. */
   readonly useConnectionIsolation?: boolean | undefined
+  /**
+   * Whether the API honours `Idempotency-Key`. Default true: a create carries a key, so that it is sent again even where
+   * it may have been executed. With false it carries none, and is sent again only where the API surely did nothing.
+   */
+  readonly idempotencyKeys?: boolean | undefined
+  /** Further headers of every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** {@link ClientOptions} with every default filled in, checked. */
@@ -52,14 +64,22 @@ export interface Settings {
   readonly maxConnections: number
   readonly maxKeepaliveConnections: number
   readonly keepaliveExpiry: Duration.Duration
+  readonly http2: boolean | "prior-knowledge"
   readonly maxRetries: number
   readonly retryDelay: Duration.Duration
   readonly maxConcurrent: number
   readonly useConnectionIsolation: boolean
+  readonly idempotencyKeys: boolean
+  readonly headers: Readonly<Record<string, string>>
 }
 
-/** 200 connections, 16 items at once: for many short requests to an API that can take them. */
-export const highThroughput = { maxConnections: 200, maxKeepaliveConnections: 50, maxConcurrent: 16 } as const
+/** 200 connections, 16 items at once, HTTP/2 where the API speaks it: for many short requests to an API that can take them. */
+export const highThroughput = {
+  maxConnections: 200,
+  maxKeepaliveConnections: 50,
+  maxConcurrent: 16,
+  http2: true
+} as const
 
 /** Ten minutes to read and fifteen to wait for a connection: for requests that take minutes. */
 export const longRunning = {
@@ -132,10 +152,13 @@ export const settings = (options: ClientOptions): Effect.Effect<Settings, Invali
     maxConnections: wholeNumber("maxConnections", options.maxConnections ?? 50, 1),
     maxKeepaliveConnections: wholeNumber("maxKeepaliveConnections", options.maxKeepaliveConnections ?? 10, 0),
     keepaliveExpiry: positiveDuration("keepaliveExpiry", options.keepaliveExpiry ?? "300 seconds"),
+    http2: Effect.succeed(options.http2 ?? false),
     maxRetries: wholeNumber("maxRetries", options.maxRetries ?? 3, 0),
     retryDelay: positiveDuration("retryDelay", options.retryDelay ?? "1 second"),
     maxConcurrent: wholeNumber("maxConcurrent", options.maxConcurrent ?? 8, 1),
-    useConnectionIsolation: Effect.succeed(options.useConnectionIsolation ?? true)
+    useConnectionIsolation: Effect.succeed(options.useConnectionIsolation ?? true),
+    idempotencyKeys: Effect.succeed(options.idempotencyKeys ?? true),
+    headers: Effect.succeed(options.headers ?? {})
   })
 
 /** The connection from the environment: `T2E_BASE_URL`, `T2E_ACCESS_TOKEN` or `T2E_API_KEY`, `T2E_WORKSPACE_NAME`. */

@@ -6,9 +6,8 @@ import { createInterface } from "node:readline"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Config, Console, Effect, Option, type Redacted, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { BulkOptions, ItemResult } from "./Bulk.ts"
+import type { BulkOptions, ItemResult, StreamError } from "./Bulk.ts"
 import * as Client from "./Client.ts"
-import type { InvalidConfiguration } from "./Errors.ts"
 import * as Models from "./Models.ts"
 import { behaviourConfig } from "./server/Behaviour.ts"
 import * as Server from "./server/Server.ts"
@@ -133,7 +132,7 @@ const createStream = (
   project: string,
   path: string,
   options: BulkOptions
-): Stream.Stream<ItemResult<object>, InvalidConfiguration> => {
+): Stream.Stream<ItemResult<object>, StreamError> => {
   switch (resource) {
     case "contexts":
       return client.contexts.bulkCreateStream(project, readItems(path, Models.ContextCreate), options)

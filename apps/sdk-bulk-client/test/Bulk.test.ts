@@ -37,6 +37,7 @@ const target = (bad: ReadonlySet<string> = new Set()) => {
       return bad.has(name) ? yield* refusal : { id: name }
     }).pipe(Effect.ensuring(Effect.sync(() => load.now--)))
   const bulk: Bulk.BulkTarget<Item, typeof Made.Type> = {
+    name: "items",
     item: Item,
     value: Made,
     create,

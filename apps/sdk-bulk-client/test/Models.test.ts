@@ -24,18 +24,27 @@ describe("schemaKind", () => {
   })
 })
 
-describe("schemaIssue", () => {
-  const issues = [
-    [undefined, { table: { columns: [{ name: "id" }] } }],
-    ["table.columns must be an array", { table: { columns: {} } }],
-    ["table.columns[1] must be an object with a name", { table: { columns: [{ name: "id" }, { type: "text" }] } }],
-    ["table.dimension.content must be an object", { table: { dimension: { content: "x" } } }],
-    ["table.metric must be an object", { table: { metric: 7 } }],
-    ["schema_data must hold table.columns, table.dimension, table.metric or relationship", {}]
-  ] as const
+describe("schemaIssues", () => {
+  const issues: ReadonlyArray<readonly [ReadonlyArray<string>, unknown]> = [
+    [[], { table: { columns: [{ name: "id" }] } }],
+    [[], { table: { dimension: { content: {} } } }],
+    [[], { table: { metric: { content: {} } } }],
+    [[], { relationship: { from: "a.id", to: "b.id" } }],
+    [["table must be an object"], { table: "orders" }],
+    [["table.columns must be an array"], { table: { columns: {} } }],
+    [
+      ["table.columns[1] must be an object with a name", "table.columns[2] must be an object with a name"],
+      { table: { columns: [{ name: "id" }, { type: "text" }, "region"] } }
+    ],
+    [["table.dimension.content must be an object"], { table: { dimension: { content: "x" } } }],
+    [["table.dimension must be an object"], { table: { dimension: null } }],
+    [["table.metric must be an object"], { table: { metric: 7 } }],
+    [["schema_data must hold table.columns, table.dimension, table.metric or relationship"], {}],
+    [["schema_data must hold table.columns, table.dimension, table.metric or relationship"], { relationship: [] }]
+  ]
 
-  it.each(issues)("is %s for %j", (issue, data) => {
-    expect(Models.schemaIssue(data)).toBe(issue)
+  it.each(issues)("are %j for %j", (expected, data) => {
+    expect(Models.schemaIssues(data)).toEqual(expected)
   })
 })
 

@@ -3,7 +3,6 @@
 
 import { HttpPool } from "@sluice/http-pool"
 import { RetryAfter } from "@sluice/retry"
-
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import {
   type HttpClient,
@@ -31,6 +30,8 @@ export interface ApiRequest<A> {
   readonly isolated?: boolean
   /** Called before each request is sent. */
   readonly attempted?: () => void
+  /** Once aborted, the request is not sent again. One that is under way ends. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Api {
@@ -54,10 +55,13 @@ const build = (settings: Settings, request: ApiRequest<unknown>): HttpClientRequ
     acceptJson: true,
     urlParams: query,
     headers: {
+      ...settings.headers,
       "user-agent": userAgent,
       [settings.credential.header]: Redacted.value(settings.credential.value),
       ...(settings.workspaceName === undefined ? {} : { "x-workspace-name": settings.workspaceName }),
-      ...(request.idempotencyKey === undefined ? {} : { "idempotency-key": request.idempotencyKey })
+      ...(request.idempotencyKey === undefined || !settings.idempotencyKeys
+        ? {}
+        : { "idempotency-key": request.idempotencyKey })
     }
   })
   return request.body === undefined ? bare : HttpClientRequest.bodyJsonUnsafe(bare, request.body)
@@ -128,7 +132,8 @@ const read = <A>(
         new UnexpectedResponse({
           method: request.method,
           path: pathOf(request.segments),
-          description: issue.message
+          description: issue.message,
+          body: text.slice(0, 2000)
         })
     )
   })

@@ -1,59 +1,14 @@
 // What every resource can do, from its schemas and its place in the path.
 
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Schema } from "effect"
 import * as Bulk from "../Bulk.ts"
-import type { CallError, InvalidConfiguration, InvalidItems } from "../Errors.ts"
-import { BulkDeleted } from "../Models.ts"
+import * as Models from "../Models.ts"
+import type { NamedResource, Resource } from "../Resource.ts"
 import type { Api } from "./api.ts"
+import { firstOf, paged } from "./paged.ts"
 
-export interface ListOptions {
-  /** Objects asked for at once. Default 100. */
-  readonly pageSize?: number | undefined
-  /** The most objects to give. Default: all. */
-  readonly limit?: number | undefined
-  readonly isAlwaysDisplayed?: boolean | undefined
-  readonly search?: string | undefined
-}
-
-export interface Resource<Create, Created extends object, Item> {
-  /** Every object, page by page as they are asked for. */
-  list(projectId: string, options?: ListOptions): Stream.Stream<Item, CallError>
-  get(projectId: string, id: string): Effect.Effect<Item, CallError>
-  create(projectId: string, input: Create): Effect.Effect<Created, CallError | InvalidItems>
-  update(projectId: string, id: string, change: Partial<Create>): Effect.Effect<Item, CallError>
-  delete(projectId: string, id: string): Effect.Effect<void, CallError>
-  /** Creates all and accounts for each. See `Bulk`. */
-  bulkCreate(
-    projectId: string,
-    items: ReadonlyArray<Create>,
-    options?: Bulk.BulkOptions
-  ): Effect.Effect<Bulk.BulkReport<Created>, InvalidItems | InvalidConfiguration>
-  /** The same for input that comes as it goes, in memory that does not grow with it. */
-  bulkCreateStream(
-    projectId: string,
-    items: Iterable<Create> | AsyncIterable<Create>,
-    options?: Bulk.BulkOptions
-  ): Stream.Stream<Bulk.ItemResult<Created>, InvalidConfiguration>
-  bulkDelete(projectId: string, ids: ReadonlyArray<string>): Effect.Effect<typeof BulkDeleted.Type, CallError>
-}
-
-/**
- * Reads pages until one is short. A server that does not know the paging parameters answers every page with the first;
- * the page's first id tells, so that such a list ends instead of going round for ever.
- */
-export const paginate = <A extends { readonly id: string }>(
-  fetchPage: (page: { readonly skip: number; readonly limit: number }) => Effect.Effect<ReadonlyArray<A>, CallError>,
-  { limit = Number.POSITIVE_INFINITY, pageSize = 100 }: ListOptions
-): Stream.Stream<A, CallError> =>
-  Stream.paginate({ skip: 0, last: "" }, ({ last, skip }) =>
-    Effect.map(fetchPage({ skip, limit: pageSize }), (page) => {
-      const first = page[0]?.id ?? ""
-      const isRepeated = skip > 0 && first === last
-      const next = { skip: skip + page.length, last: first }
-      const ends = isRepeated || page.length < pageSize
-      return [isRepeated ? [] : page, ends ? Option.none() : Option.some(next)] as const
-    })
-  ).pipe(limit === Number.POSITIVE_INFINITY ? (all) => all : Stream.take(limit))
+/** Ids deleted by one request. */
+const deletedAtOnce = 500
 
 /** Makes the resource at `/projects/{project}/{path}`. `idsOf` tells which objects one create made. */
 export const make = <Create extends object, Created extends object, Item extends { readonly id: string }>(
@@ -70,13 +25,11 @@ export const make = <Create extends object, Created extends object, Item extends
 ): Resource<Create, Created, Item> => {
   const collection = (projectId: string) => ["projects", projectId, spec.path]
 
-  const post = (
-    projectId: string,
-    input: Create,
-    how: { readonly idempotencyKey: string; readonly isolated: boolean; readonly attempted: () => void }
-  ) => api.send({ method: "POST", segments: collection(projectId), body: input, answer: spec.created, ...how })
+  const post = (projectId: string, input: Create, how: Parameters<Bulk.Create<Create, Created>>[1]) =>
+    api.send({ method: "POST", segments: collection(projectId), body: input, answer: spec.created, ...how })
 
   const target = (projectId: string): Bulk.BulkTarget<Create, Created> => ({
+    name: `${spec.path} of project ${projectId}`,
     item: spec.create,
     value: spec.kept,
     create: (item, how) => post(projectId, item, how),
@@ -88,31 +41,32 @@ export const make = <Create extends object, Created extends object, Item extends
       method: "POST",
       segments: [...collection(projectId), "bulk-delete"],
       body: { ids },
-      answer: BulkDeleted,
+      answer: Models.BulkDeleted,
       // Deleting what is gone changes nothing, so the call may be sent again.
       idempotent: true
     })
 
+  /** Deletes slice by slice, so that one that cannot be deleted leaves the others deleted. */
   const undo = (projectId: string) => (created: ReadonlyArray<Created>) => {
     const ids = created.flatMap(spec.idsOf)
-    return bulkDelete(projectId, ids).pipe(
-      Effect.map((answer) => ({ deleted: answer.deleted_count, failedIds: answer.failed_ids })),
-      Effect.catch(() => Effect.succeed({ deleted: 0, failedIds: ids }))
+    const slices = Array.from({ length: Math.ceil(ids.length / deletedAtOnce) }, (_, slice) =>
+      ids.slice(slice * deletedAtOnce, (slice + 1) * deletedAtOnce)
+    )
+    return Effect.forEach(slices, (slice) =>
+      bulkDelete(projectId, slice).pipe(
+        Effect.map((answer) => ({ deleted: answer.deleted_count, failedIds: answer.failed_ids })),
+        Effect.catch(() => Effect.succeed({ deleted: 0, failedIds: slice }))
+      )
+    ).pipe(
+      Effect.map((answers) => ({
+        deleted: answers.reduce((sum, { deleted }) => sum + deleted, 0),
+        failedIds: answers.flatMap(({ failedIds }) => failedIds)
+      }))
     )
   }
 
   return {
-    list: (projectId, options = {}) =>
-      paginate(
-        ({ limit, skip }) =>
-          api.send({
-            method: "GET",
-            segments: collection(projectId),
-            query: { skip, limit, is_always_displayed: options.isAlwaysDisplayed, search: options.search },
-            answer: Schema.Array(spec.item)
-          }),
-        options
-      ),
+    list: (projectId, options = {}) => paged(api, collection(projectId), spec.item, ({ id }) => id, options),
     get: (projectId, id) => api.send({ method: "GET", segments: [...collection(projectId), id], answer: spec.item }),
     create: (projectId, input) =>
       Effect.andThen(
@@ -121,7 +75,8 @@ export const make = <Create extends object, Created extends object, Item extends
           post(projectId, input, {
             idempotencyKey: globalThis.crypto.randomUUID(),
             isolated: false,
-            attempted: () => undefined
+            attempted: () => undefined,
+            signal: undefined
           })
         )
       ),
@@ -131,6 +86,16 @@ export const make = <Create extends object, Created extends object, Item extends
       api.send({ method: "DELETE", segments: [...collection(projectId), id], answer: Schema.Void }),
     bulkCreate: (projectId, items, options = {}) => Bulk.create(target(projectId), items, options, undo(projectId)),
     bulkCreateStream: (projectId, items, options = {}) => Bulk.stream(target(projectId), items, options),
+    bulkCreateProgress: (projectId, items, options = {}) => Bulk.progress(target(projectId), items, options),
+    undo: (projectId, report) => undo(projectId)(Bulk.createdBy(report)),
     bulkDelete
   }
 }
+
+/** Adds the look-up by name. */
+export const named = <Create, Created extends object, Item extends { readonly name: string }>(
+  resource: Resource<Create, Created, Item>
+): NamedResource<Create, Created, Item> => ({
+  ...resource,
+  getByName: (projectId, name) => firstOf(resource.list(projectId), (object) => object.name === name)
+})
