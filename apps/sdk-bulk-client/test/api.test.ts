@@ -2,23 +2,10 @@
 
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import { ApiError, Client, ConnectionError, type Options } from "../src/index.ts"
-import { type Behaviour, noFaults } from "../src/server/Behaviour.ts"
-import * as Server from "../src/server/Server.ts"
+import { ApiError, Client, ConnectionError } from "../src/index.ts"
+import { noFaults } from "../src/server/Server.ts"
 import { suites } from "../src/suites/suites.ts"
-
-const calm: Behaviour = { latency: "none", faults: noFaults, seed: 1, firstWriteRace: true }
-
-const start = (behaviour: Partial<Behaviour> = {}, options: Partial<Options.ClientOptions> = {}) =>
-  Effect.gen(function* () {
-    const server = yield* Server.run({ behaviour: { ...calm, ...behaviour } })
-    const client = yield* Client.make({ baseUrl: server.url, accessToken: "token", retryDelay: "5 millis", ...options })
-    const project = yield* client.projects.create({ name: "test" })
-    return { server, client, project: project.id }
-  })
-
-const contexts = (count: number) =>
-  Array.from({ length: count }, (_, index) => ({ name: `rule ${index}`, content: `content ${index}` }))
+import { contexts, start } from "./support/start.ts"
 
 describe("the client", () => {
   it.live("creates, reads, changes, lists and deletes", () =>
@@ -114,7 +101,7 @@ describe("the client", () => {
 describe("bulk create against a server with faults", () => {
   it.live("accounts for every item and creates none twice", () =>
     Effect.gen(function* () {
-      const faults = { rateLimited: 0, serverError: 10, reset: 10, stall: 0 }
+      const faults = { ...noFaults, serverError: 10, reset: 10 }
       const { client, project, server } = yield* start({ faults, seed: 7 }, { maxRetries: 8 })
       const report = yield* client.contexts.bulkCreate(project, contexts(200))
       expect(report).toMatchObject({ created: 200, failed: 0 })
@@ -126,7 +113,7 @@ describe("bulk create against a server with faults", () => {
 
   it.live("keeps what was created where others fail, with the reason of each", () =>
     Effect.gen(function* () {
-      const faults = { rateLimited: 0, serverError: 30, reset: 0, stall: 0 }
+      const faults = { ...noFaults, serverError: 30 }
       const { client, project, server } = yield* start({ faults, seed: 3 }, { maxRetries: 0 })
       const report = yield* client.contexts.bulkCreate(project, contexts(100))
       expect(report.created).toBe(server.counts().created["contexts"])

@@ -13,10 +13,13 @@ const realistic: Readonly<Record<string, number>> = {
   "golden-examples": 1200
 }
 
+/** How many seconds of the real API pass in one here. With no latency, a time that a request asks for is a hundredth too. */
+export const timeScale: Readonly<Record<LatencyProfile, number>> = { realistic: 1, fast: 100, none: 100 }
+
 export const createLatency = (profile: LatencyProfile, collection: string): Duration.Duration => {
   if (profile === "none") return Duration.zero
   const millis = realistic[collection] ?? 50
-  return Duration.millis(profile === "fast" ? millis / 100 : millis)
+  return Duration.millis(millis / timeScale[profile])
 }
 
 /** Of a hundred requests, how many meet each fault. */
@@ -27,7 +30,7 @@ export interface FaultRates {
   readonly serverError: number
   /** The connection is reset, half of the time after the request was executed. */
   readonly reset: number
-  /** No answer for as long as the caller waits. */
+  /** No answer for as long as the caller waits, half of the time although the request was executed. */
   readonly stall: number
 }
 
@@ -40,9 +43,20 @@ export interface Behaviour {
   readonly seed: number
   /** Whether two first writes to a new project meet as in the real API: the later one is refused with 409. */
   readonly firstWriteRace: boolean
+  /** What the Retry-After of a 429 says. */
+  readonly retryAfterSeconds: number
 }
 
 export const noFaults: FaultRates = { rateLimited: 0, serverError: 0, reset: 0, stall: 0 }
+
+/** No latency, no faults, the race of first writes as in the real API. */
+export const calm: Behaviour = {
+  latency: "none",
+  faults: noFaults,
+  seed: 1,
+  firstWriteRace: true,
+  retryAfterSeconds: 1
+}
 
 const Percentage = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
 
@@ -57,7 +71,8 @@ export const behaviourConfig: Config.Config<Behaviour> = Config.unwrap({
     stall: percent("T2E_SERVER_FAULT_STALL")
   },
   seed: Config.Int("T2E_SERVER_SEED").pipe(Config.withDefault(1)),
-  firstWriteRace: Config.Boolean("T2E_SERVER_FIRST_WRITE_RACE").pipe(Config.withDefault(true))
+  firstWriteRace: Config.Boolean("T2E_SERVER_FIRST_WRITE_RACE").pipe(Config.withDefault(true)),
+  retryAfterSeconds: Config.Int("T2E_SERVER_RETRY_AFTER").pipe(Config.withDefault(1))
 })
 
 /** A generator of faults at the given rates. Mulberry32, by Tommy Ettinger (public domain): 32 bits of state are plenty here. */

@@ -20,13 +20,25 @@ export interface Page {
   readonly limit: number
 }
 
+/** Which objects of a collection. */
+export interface Filter {
+  /** Those with these values; an absent one counts as false. */
+  readonly where?: Body
+  /** Those in whose name or query this text occurs, in whatever case. */
+  readonly search?: string
+}
+
 export interface Store {
   readonly insert: (collection: string, parent: string, body: Body) => StoredObject
   readonly find: (collection: string, parent: string, id: string) => StoredObject | undefined
-  readonly list: (collection: string, parent: string, page: Page, where?: Body) => ReadonlyArray<StoredObject>
+  readonly list: (collection: string, parent: string, page: Page, filter?: Filter) => ReadonlyArray<StoredObject>
   readonly update: (collection: string, parent: string, id: string, change: Body) => StoredObject | undefined
   readonly remove: (collection: string, parent: string, id: string) => boolean
+  /** Removes a project and everything that belongs to it. */
+  readonly removeProject: (id: string) => boolean
   readonly count: (collection: string, parent: string) => number
+  /** Whether anything was ever written to the project. */
+  readonly isWritten: (project: string) => boolean
   readonly answerOf: (key: string) => StoredAnswer | undefined
   readonly keepAnswer: (key: string, answer: StoredAnswer) => void
   readonly close: () => void
@@ -48,7 +60,7 @@ export const open = (path: string): Store => {
       id TEXT NOT NULL UNIQUE,
       body TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (collection, parent, seq);
+    CREATE INDEX IF NOT EXISTS objects_by_parent ON objects (parent, collection, seq);
     CREATE TABLE IF NOT EXISTS answers (
       key TEXT PRIMARY KEY,
       fingerprint TEXT NOT NULL,
@@ -65,25 +77,40 @@ export const open = (path: string): Store => {
   const answer = db.prepare("SELECT fingerprint, status, body FROM answers WHERE key = ?")
   const keep = db.prepare("INSERT OR IGNORE INTO answers (key, fingerprint, status, body) VALUES (?, ?, ?, ?)")
 
-  const matches = (object: StoredObject, where: Body): boolean =>
-    Object.entries(where).every(([name, value]) => (object[name] ?? false) === value)
+  const removeBelongings = db.prepare("DELETE FROM objects WHERE parent = ?")
+  const removeQuestions = db.prepare(
+    "DELETE FROM objects WHERE parent IN (SELECT id FROM objects WHERE collection = 'chat-sessions' AND parent = ?)"
+  )
+  const anyOf = db.prepare("SELECT 1 FROM objects WHERE parent = ? LIMIT 1")
+  /** Projects known to have been written to, so that a create does not ask the database each time. */
+  const written = new Set<string>()
+
+  const matches = (object: StoredObject, { search, where = {} }: Filter): boolean =>
+    Object.entries(where).every(([name, value]) => (object[name] ?? false) === value) &&
+    (search === undefined ||
+      [object["name"], object["user_query"]].some((text) =>
+        String(text ?? "")
+          .toLowerCase()
+          .includes(search.toLowerCase())
+      ))
 
   return {
     insert: (collection, parent, body) => {
       const object = { ...body, id: randomUUID(), created_at: new Date().toISOString() }
       insert.run(collection, parent, object.id, JSON.stringify(object))
+      written.add(parent)
       return object
     },
     find: (collection, parent, id) => {
       const row = find.get(collection, parent, id)
       return row === undefined ? undefined : parse(row["body"])
     },
-    list: (collection, parent, { limit, skip }, where = {}) => {
+    list: (collection, parent, { limit, skip }, filter = {}) => {
       const found: Array<StoredObject> = []
       let passed = 0
       for (const row of list.iterate(collection, parent)) {
         const object = parse(row["body"])
-        if (!matches(object, where) || passed++ < skip) continue
+        if (!matches(object, filter) || passed++ < skip) continue
         found.push(object)
         if (found.length === limit) break
       }
@@ -97,6 +124,19 @@ export const open = (path: string): Store => {
       return object
     },
     remove: (collection, parent, id) => remove.run(collection, parent, id).changes > 0,
+    removeProject: (id) => {
+      if (remove.run("projects", "", id).changes === 0) return false
+      removeQuestions.run(id)
+      removeBelongings.run(id)
+      written.delete(id)
+      return true
+    },
+    isWritten: (project) => {
+      if (written.has(project)) return true
+      if (anyOf.get(project) === undefined) return false
+      written.add(project)
+      return true
+    },
     count: (collection, parent) => Number(countIn.get(collection, parent)?.["n"] ?? 0),
     answerOf: (key) => {
       const row = answer.get(key)
