@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
-import { ApiError, Bulk, InvalidConfiguration, InvalidItems } from "../src/index.ts"
+import { ApiError, Bulk, InputFailed, InvalidConfiguration, InvalidItems } from "../src/index.ts"
 
 const Item = Schema.Struct({ name: Schema.NonEmptyString })
 const Made = Schema.Struct({ id: Schema.String })
@@ -135,6 +135,7 @@ describe("create", () => {
         Bulk.create(bulk, items(20), { onFailure: "stop", maxConcurrent: 2, firstAlone: false }, noUndo)
       )
       expect(report.failed).toBe(1)
+      expect(report.stoppedBy).toBe("failure")
       expect(report.created).toBe(seen.length - 1)
       expect(report.created + report.failed + report.notAttempted).toBe(20)
       expect(report.notAttempted).toBeGreaterThan(10)
@@ -152,7 +153,7 @@ describe("create", () => {
       controller.abort()
       yield* TestClock.adjust("1 hour")
       const report = yield* Fiber.join(fiber)
-      expect(report).toMatchObject({ created: 5, failed: 0, notAttempted: 15 })
+      expect(report).toMatchObject({ created: 5, failed: 0, notAttempted: 15, stoppedBy: "signal" })
     })
   )
 
@@ -218,6 +219,44 @@ describe("a checkpoint", () => {
       await expect(run(target().bulk, [{ name: "another" }], file)).rejects.toThrow(/item 0 differs/)
     }))
 
+  it("refuses to be that of another project", () =>
+    inFolder(async (file) => {
+      await run(target().bulk, items(3), file)
+      const other = { ...target().bulk, name: "items of another project" }
+      await expect(run(other, items(3), file)).rejects.toThrow(/the checkpoint of items of another project/)
+    }))
+
+  it("that cannot be written any more stops the operation, and loses nothing", () =>
+    inFolder(async (file) => {
+      const { bulk } = target()
+      const unwritable = {
+        ...bulk,
+        value: Schema.Struct({ id: Schema.String.check(Schema.makeFilter((id) => id !== "item 3")) })
+      }
+      const checkpointed = Bulk.create(
+        unwritable,
+        items(20),
+        { checkpoint: file, maxConcurrent: 2, firstAlone: false },
+        noUndo
+      )
+      const report = await Effect.runPromise(Effect.scoped(Effect.provide(finish(checkpointed), TestClock.layer())))
+      expect(report.stoppedBy).toBe("checkpoint")
+      expect(report.failed).toBe(0)
+      expect(report.results[3]).toMatchObject({ status: "created", value: { id: "item 3" } })
+      expect(report.created).toBeLessThan(8)
+      expect(report.created + report.notAttempted).toBe(20)
+      expect(await run(target().bulk, items(20), file)).toMatchObject({ failed: 0, notAttempted: 0 })
+    }))
+
+  it("remembers lines longer than what is read at once", () =>
+    inFolder(async (file) => {
+      const long = Array.from({ length: 5 }, (_, index) => ({ name: `${index}`.repeat(100_000) }))
+      expect(await run(target().bulk, long, file)).toMatchObject({ created: 5 })
+      const again = await run(target().bulk, long, file)
+      expect(again).toMatchObject({ created: 0, restored: 5 })
+      expect(again.results.map(({ value }) => value?.id)).toEqual(long.map(({ name }) => name))
+    }))
+
   it("refuses a file that is none", () =>
     inFolder(async (file) => {
       writeFileSync(file, "something else\n")
@@ -249,6 +288,27 @@ describe("stream", () => {
     })
   )
 
+  it.effect("holds no more than what is in flight of 20,000 items", () =>
+    Effect.gen(function* () {
+      let pulled = 0
+      let done = 0
+      let most = 0
+      async function* many(): AsyncGenerator<Item> {
+        while (pulled < 20_000) {
+          pulled++
+          most = Math.max(most, pulled - done)
+          yield { name: `item ${pulled}` }
+        }
+      }
+      const { bulk } = target()
+      const quick: typeof bulk = { ...bulk, create: () => Effect.as(Effect.yieldNow, { id: "made" }) }
+      yield* Bulk.stream(quick, many(), { maxConcurrent: 16 }).pipe(Stream.runForEach(() => Effect.sync(() => done++)))
+      expect(done).toBe(20_000)
+      // 16 in flight, as many results that wait to be taken, and one that waits to be sent.
+      expect(most).toBeLessThanOrEqual(2 * 16 + 2)
+    })
+  )
+
   it.effect("makes a failed result of an item that is not valid", () =>
     Effect.gen(function* () {
       const { bulk } = target()
@@ -259,6 +319,108 @@ describe("stream", () => {
           [1, "failed"]
         ])
       )
+    })
+  )
+})
+
+describe("what goes wrong beside the items", () => {
+  const turns = (count: number) =>
+    Effect.gen(function* () {
+      // Generators yield through promises, which virtual time does not wait for.
+      for (let step = 0; step < count; step++) {
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        yield* TestClock.adjust("1 second")
+      }
+    })
+
+  const broken = ["an AsyncIterable", "an Iterable"] as const
+  for (const kind of broken) {
+    it.effect(`${kind} that breaks off fails the stream after the results of all that was read`, () =>
+      Effect.gen(function* () {
+        async function* asynchronous(): AsyncGenerator<Item> {
+          yield* items(10)
+          throw new Error("disk gone")
+        }
+        function* synchronous(): Generator<Item> {
+          yield* items(10)
+          throw new Error("disk gone")
+        }
+        const { bulk } = target()
+        const input = kind === "an Iterable" ? synchronous() : asynchronous()
+        const seen: Array<Bulk.ItemResult<typeof Made.Type>> = []
+        const fiber = yield* Bulk.stream(bulk, input, { maxConcurrent: 4 }).pipe(
+          Stream.runForEach((result) => Effect.sync(() => seen.push(result))),
+          Effect.flip,
+          Effect.forkChild
+        )
+        yield* turns(40)
+        const error = yield* Fiber.join(fiber)
+        expect(error).toBeInstanceOf(InputFailed)
+        expect(error).toMatchObject({ read: 10, message: expect.stringContaining("disk gone") })
+        expect(seen.filter(({ status }) => status === "created").length).toBe(
+          seen.filter(({ status }) => status !== "notAttempted").length
+        )
+        expect(seen).toHaveLength(10)
+      })
+    )
+  }
+
+  it.effect("a callback that throws is called no more, and costs nothing that was created", () =>
+    Effect.gen(function* () {
+      let calls = 0
+      const { bulk } = target()
+      const report = yield* finish(
+        Bulk.create(
+          bulk,
+          items(5),
+          {
+            onProgress: () => {
+              calls++
+              throw new Error("a fault of the caller")
+            }
+          },
+          noUndo
+        )
+      )
+      expect(report.created).toBe(5)
+      expect(calls).toBe(1)
+    })
+  )
+
+  it.effect("an item that is no JSON is named with the others that are wrong", () =>
+    Effect.gen(function* () {
+      const Anything = Schema.Struct({ data: Schema.Unknown })
+      const seen: Array<unknown> = []
+      const bulk: Bulk.BulkTarget<typeof Anything.Type, typeof Made.Type> = {
+        name: "anything",
+        item: Anything,
+        value: Made,
+        create: (item) =>
+          Effect.sync(() => {
+            seen.push(JSON.stringify(item))
+            return { id: "made" }
+          }),
+        defaults: { maxConcurrent: 8, isolated: true }
+      }
+      const input = [{ data: 1 }, { data: 1n }]
+      const error = yield* Effect.flip(Bulk.create(bulk, input, {}, noUndo))
+      expect(error instanceof InvalidItems && error.issues.map(({ index }) => index)).toEqual([1])
+      expect(seen).toEqual([])
+      const results = yield* finish(Stream.runCollect(Bulk.stream(bulk, input)))
+      expect(results.map(({ status }) => status)).toEqual(["created", "failed"])
+    })
+  )
+
+  it.effect("a target that dies of one item fails that item alone", () =>
+    Effect.gen(function* () {
+      const { bulk } = target()
+      const dying: typeof bulk = {
+        ...bulk,
+        create: (item, how) => (item.name === "item 2" ? Effect.die(new Error("a defect")) : bulk.create(item, how))
+      }
+      const report = yield* finish(Bulk.create(dying, items(5), {}, noUndo))
+      expect(report).toMatchObject({ created: 4, failed: 1 })
+      expect(report.results[2]?.error?.message).toContain("a defect")
     })
   )
 })
