@@ -10,10 +10,15 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import { Marker } from "./internal/marker.ts"
-import { type Limits, type Outcome, type Run, run } from "./internal/scheduler.ts"
-import * as Search from "./internal/search.ts"
-import * as Timeline from "./internal/timeline.ts"
+import type * as Semaphore from "effect/Semaphore"
+import { explore } from "./internal/explore.ts"
+import { Names, Recorder } from "./internal/recorder.ts"
+import type { Mode, Step } from "./internal/scheduler.ts"
+import { parseToken } from "./internal/search.ts"
+import type { Wait } from "./internal/watch.ts"
+
+export { page } from "./internal/page.ts"
+export type { Mode, Step, Wait }
 
 /** Which schedules are run. See {@link exhaustive}, {@link random}, {@link pct} and {@link replay}. */
 export type Strategy =
@@ -60,28 +65,41 @@ export const replay = (token: string): Strategy => ({ type: "replay", token })
 export interface Options {
   /** Default {@link exhaustive}. */
   readonly strategy?: Strategy | undefined
-  /** Interruptions in a run, of any fiber but the program itself, at any point. Default 0. */
+  /** Interruptions in a run, of any fiber but the program itself, before any primitive. Default 0. */
   readonly interruptions?: number | undefined
+  /**
+   * `contract` keeps the tasks of a dispatcher in order, as Effect promises: what it finds can happen. `free` reorders
+   * them too: what it finds can happen under another scheduler. Default `contract`.
+   */
+  readonly mode?: Mode | undefined
   /** Turns after which a run counts as endless. Default 10,000. */
   readonly maxSteps?: number | undefined
   /** Seed of Effect's `Random` in every run. Default 1. */
   readonly seed?: number | undefined
-  /** Whether fibers may be left when the program has ended. Default false. */
+  /** Whether fibers and open scopes may be left when the program has ended. Default false. */
   readonly allowLeaks?: boolean | undefined
 }
 
 /** A schedule that broke the program. */
 export interface Failure {
-  readonly type: "failure" | "deadlock" | "livelock" | "leak" | "nondeterminism"
-  /** What went wrong, in words. */
+  readonly type: "failure" | "invariant" | "deadlock" | "livelock" | "leak" | "nondeterminism" | "real-io"
+  readonly mode: Mode
+  /** What went wrong, in words; for a deadlock or a leak, who waits for what. */
   readonly message: string
   /** Repeats the schedule: `Explorer.replay(token)` with the same program and options. */
   readonly token: string
-  /** A column for each fiber, a row for each turn. */
+  /** A column for each fiber, a row for each turn. {@link page} makes a page of the same. */
   readonly timeline: string
+  /** The names of the columns. */
+  readonly fibers: ReadonlyArray<string>
+  /** The rows, all of them. */
+  readonly steps: ReadonlyArray<Step>
+  /** What each fiber waits for, in a deadlock or a leak. */
+  readonly waits: ReadonlyArray<Wait>
 }
 
 export interface Report {
+  readonly mode: Mode
   /** Schedules that were run. */
   readonly schedules: number
   /** Whether there is no other schedule within the bounds. Always false for `random` and `pct`. */
@@ -92,142 +110,54 @@ export interface Report {
 }
 
 /** Writes into the timeline of the run, at this point of the program. Outside of the explorer it does nothing. */
-export const mark = (text: string): Effect.Effect<void> => Effect.map(Marker, (write) => write(text))
+export const mark = (text: string): Effect.Effect<void> => Effect.map(Recorder, (recorder) => recorder.mark(text))
 
-interface Ran {
-  readonly run: Run
-  readonly schedule: Search.Schedule
-  /** How many options there were at each choice. */
-  readonly options: ReadonlyArray<number>
+/**
+ * Names what an effect is about, for as long as it runs: a deadlock then says that somebody waits within `name`. Names
+ * nest, as do spans and functions made by `Effect.fn`, which are told as well.
+ */
+export const named =
+  (name: string) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.updateService(self, Names, (names) => [...names, name])
+
+/**
+ * Promises something of the program that holds from now on, and is checked before every primitive of Effect.
+ *
+ * @param law - Whether it holds; a text says how it does not.
+ */
+export const always = (name: string, law: () => boolean | string): Effect.Effect<void> =>
+  Effect.map(Recorder, (recorder) => recorder.always({ name, law }))
+
+/**
+ * Promises something that holds when the program has ended well: that everything was given back. What does not is told
+ * as a leak.
+ *
+ * @param law - Whether it holds; a text says how it does not.
+ */
+export const atEnd = (name: string, law: () => boolean | string): Effect.Effect<void> =>
+  Effect.map(Recorder, (recorder) => recorder.atEnd({ name, law }))
+
+/** Promises that all permits of one of Effect's semaphores are back when the program has ended. */
+export const expectPermits = (name: string, semaphore: Semaphore.Semaphore, permits: number): Effect.Effect<void> =>
+  atEnd(name, () => Effect.runSync(semaphore.takeIfAvailable(permits)) || `less than ${permits} permits are left`)
+
+/** What has figures that fall to 0 when nobody uses it, as Sluice's semaphores and bulkheads do. */
+export interface Idle {
+  readonly statsUnsafe: () => { readonly held?: number; readonly waiting?: number; readonly inFlight?: number }
 }
 
-/** Runs the program under one schedule. */
-type Execute = (chooser: Search.Chooser, preemptions: number, interruptions: number) => Ran
-
-const executor =
-  (program: Effect.Effect<unknown, unknown>, options: Options): Execute =>
-  (chooser, preemptions, interruptions) => {
-    const limits: Limits = {
-      preemptions,
-      interruptions,
-      maxSteps: options.maxSteps ?? 10_000,
-      seed: options.seed ?? 1
-    }
-    const found = run(program, chooser.choose, limits, options.allowLeaks ?? false)
-    const { choices, options: counts } = chooser.chosen()
-    return { run: found, schedule: { preemptions, interruptions, choices }, options: counts }
-  }
-
-const rerun = (execute: Execute, { choices, interruptions, preemptions }: Search.Schedule): Ran =>
-  execute(Search.follow(choices), preemptions, interruptions)
-
-const isBroken = (outcome: Outcome): boolean => outcome.type !== "success"
-
-const failureOf = (found: Run, schedule: Search.Schedule): Failure | undefined =>
-  found.outcome.type === "success"
-    ? undefined
-    : {
-        type: found.outcome.type,
-        message: Timeline.describe(found.outcome),
-        token: Search.token(schedule),
-        timeline: Timeline.render(found, 80)
-      }
-
-const isSameRun = (one: Run, other: Run): boolean => JSON.stringify(one.steps) === JSON.stringify(other.steps)
-
-const dependsOnMore =
-  "the same choices gave another run: the program depends on something else, such as real time, random numbers of its own or state that outlives a run"
-
-/** Repeats a broken schedule to see that it is the choices that break it, then makes it as simple as it can. */
-const investigate = (execute: Execute, first: Ran): Failure | undefined => {
-  const again = rerun(execute, first.schedule)
-  if (!isSameRun(first.run, again.run)) {
-    return {
-      type: "nondeterminism",
-      message: dependsOnMore,
-      token: Search.token(first.schedule),
-      timeline: `${Timeline.render(first.run, 40)}\n\n${Timeline.render(again.run, 40)}`
-    }
-  }
-  const withChoices = (choices: ReadonlyArray<number>): Search.Schedule => ({ ...first.schedule, choices })
-  const simplest = Search.shrink(
-    first.schedule.choices,
-    (choices) => rerun(execute, withChoices(choices)).run,
-    (candidate) => candidate.outcome.type === first.run.outcome.type
-  )
-  return failureOf(rerun(execute, withChoices(simplest)).run, withChoices(simplest))
-}
-
-/** All schedules with up to so many preemptions, depth first. */
-const searchAll = (execute: Execute, preemptions: number, interruptions: number, maxSchedules: number): Report => {
-  let schedules = 0
-  let choices = 0
-  let prefix: ReadonlyArray<number> | undefined = []
-  while (prefix !== undefined && schedules < maxSchedules) {
-    const ran = execute(Search.follow(prefix), preemptions, interruptions)
-    schedules++
-    choices = Math.max(choices, ran.options.length)
-    if (isBroken(ran.run.outcome)) {
-      return { schedules, choices, exhausted: false, failure: investigate(execute, ran) }
-    }
-    prefix = Search.next(ran.schedule.choices, ran.options)
-  }
-  return { schedules, choices, exhausted: prefix === undefined, failure: undefined }
-}
-
-const exhaust = (
-  execute: Execute,
-  strategy: Strategy & { readonly type: "exhaustive" },
-  interruptions: number
-): Report => {
-  let report: Report = { schedules: 0, choices: 0, exhausted: true, failure: undefined }
-  // Fewest preemptions first, so that what is found is simple. Each round meets the schedules of the one before again.
-  for (let bound = 0; bound <= strategy.maxPreemptions && report.exhausted; bound++) {
-    const round = searchAll(execute, bound, interruptions, strategy.maxSchedules - report.schedules)
-    report = {
-      ...round,
-      schedules: report.schedules + round.schedules,
-      choices: Math.max(report.choices, round.choices)
-    }
-  }
-  return report
-}
-
-const sample = (
-  execute: Execute,
-  strategy: Strategy & { readonly type: "random" | "pct" },
-  interruptions: number
-): Report => {
-  const draw = Search.random(strategy.seed)
-  const preemptions = strategy.type === "random" ? strategy.maxPreemptions : strategy.depth
-  let choices = 0
-  for (let schedules = 1; schedules <= strategy.runs; schedules++) {
-    const pick =
-      strategy.type === "random"
-        ? Search.randomPick(draw)
-        : // The first run tells how long a schedule is.
-          Search.pctPick(draw, schedules === 1 ? 0 : strategy.depth, choices)
-    const ran = execute(Search.decide(pick), preemptions, interruptions)
-    choices = Math.max(choices, ran.options.length)
-    if (isBroken(ran.run.outcome)) {
-      return { schedules, choices, exhausted: false, failure: investigate(execute, ran) }
-    }
-  }
-  return { schedules: strategy.runs, choices, exhausted: false, failure: undefined }
-}
-
-const repeat = (execute: Execute, token: string): Report => {
-  const schedule = Search.parseToken(token)
-  if (schedule === undefined) {
-    throw new RangeError(`Cannot replay ${JSON.stringify(token)}: it is not the token of a failure`)
-  }
-  const ran = rerun(execute, schedule)
-  return { schedules: 1, choices: ran.options.length, exhausted: false, failure: failureOf(ran.run, schedule) }
-}
+/** Promises that nothing is held and nobody waits when the program has ended. */
+export const expectIdle = (name: string, resource: Idle): Effect.Effect<void> =>
+  atEnd(name, () => {
+    const { held = 0, inFlight = 0, waiting = 0 } = resource.statsUnsafe()
+    const left = Object.entries({ held, waiting, "in flight": inFlight }).filter(([, count]) => count !== 0)
+    return left.length === 0 || left.map(([what, count]) => `${count} ${what}`).join(", ")
+  })
 
 /**
  * Runs a program under the schedules of a strategy, and reports the simplest that breaks it: one in which it fails or
- * dies, waits for ever, never ends, or leaves fibers behind.
+ * dies, waits for ever, never ends, or leaves something behind.
  *
  * **Details**
  *
@@ -236,8 +166,9 @@ const repeat = (execute: Execute, token: string): Report => {
  *
  * **Gotchas**
  *
- * Real I/O and promises are not seen: a program that waits for one looks as if it waited for ever. Code between two
- * primitives of Effect is never split, as it never is in JavaScript.
+ * Real I/O, timers of the platform and promises are refused, since a run cannot wait for them: for as long as a check
+ * takes, calls of `setTimeout`, `fetch`, sockets, files and `then` end the run, and are told with the line that made them.
+ * Code between two primitives of Effect is never split, as it never is in JavaScript.
  *
  * @example
  * ```ts
@@ -259,23 +190,32 @@ const repeat = (execute: Execute, token: string): Report => {
  * ```
  */
 export const check = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): Report => {
-  const execute = executor(program, options)
   const strategy = options.strategy ?? exhaustive()
-  const interruptions = options.interruptions ?? 0
-  switch (strategy.type) {
-    case "exhaustive":
-      return exhaust(execute, strategy, interruptions)
-    case "random":
-    case "pct":
-      return sample(execute, strategy, interruptions)
-    case "replay":
-      return repeat(execute, strategy.token)
+  if (strategy.type !== "replay") return explore(program, options, strategy)
+  const schedule = parseToken(strategy.token)
+  if (schedule === undefined) {
+    throw new RangeError(`Cannot replay ${JSON.stringify(strategy.token)}: it is not the token of a failure`)
+  }
+  return explore(program, options, schedule)
+}
+
+/** What {@link assert} throws: the timeline and the token are in its message. */
+export class ScheduleError extends Error {
+  override readonly name: string = "ScheduleError"
+  readonly failure: Failure
+
+  constructor(failure: Failure, schedules: number) {
+    const { message, timeline, token } = failure
+    super(
+      `Schedule ${schedules} of the program breaks it: ${message}\n\n${timeline}\n\nTo repeat it: Explorer.replay("${token}")`
+    )
+    this.failure = failure
   }
 }
 
 /**
- * The same as a line in a test: throws an `Error` with the timeline and the token if a schedule breaks the program, or if
- * an exhaustive search ended before it had run every schedule.
+ * The same as a line in a test: throws a {@link ScheduleError} with the timeline and the token if a schedule breaks the
+ * program, or an `Error` if an exhaustive search ended before it had run every schedule.
  *
  * @example
  * ```ts
@@ -293,12 +233,7 @@ export const check = <A, E>(program: Effect.Effect<A, E>, options: Options = {})
  */
 export const assert = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): Report => {
   const report = check(program, options)
-  const { failure } = report
-  if (failure !== undefined) {
-    throw new Error(
-      `Schedule ${report.schedules} of the program breaks it: ${failure.message}\n\n${failure.timeline}\n\nTo repeat it: Explorer.replay("${failure.token}")`
-    )
-  }
+  if (report.failure !== undefined) throw new ScheduleError(report.failure, report.schedules)
   if (!report.exhausted && (options.strategy ?? exhaustive()).type === "exhaustive") {
     throw new Error(`Cannot say that every schedule holds: ${report.schedules} were run and there are more`)
   }

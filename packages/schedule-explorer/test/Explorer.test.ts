@@ -1,5 +1,5 @@
 import { Explorer } from "@sluice/schedule-explorer"
-import { Clock, Deferred, Effect, Fiber, Latch, Queue, Random, Semaphore } from "effect"
+import { Clock, Effect, Fiber, Random, Semaphore } from "effect"
 import { describe, expect, it } from "vitest"
 
 const together = <A, E>(...effects: ReadonlyArray<Effect.Effect<A, E>>) =>
@@ -95,12 +95,6 @@ describe("check", () => {
       yield* Effect.die("always")
     })
     expect(Explorer.check(program).failure?.type).toBe("nondeterminism")
-  })
-
-  it("takes a wait for a promise for one without end, and says so", () => {
-    const { failure } = Explorer.check(Effect.promise(() => Promise.resolve()))
-    expect(failure?.type).toBe("deadlock")
-    expect(failure?.message).toContain("real I/O or a promise")
   })
 
   it("shows the simplest schedule that it can find", () => {
@@ -210,57 +204,5 @@ describe("assert", () => {
   it("throws where it could not run every schedule", () => {
     const strategy = Explorer.exhaustive({ maxSchedules: 3 })
     expect(() => Explorer.assert(guardedUpdate, { strategy })).toThrow("3 were run and there are more")
-  })
-})
-
-describe("Effect's own primitives hold under every schedule with an interruption anywhere", () => {
-  it("Semaphore", () => {
-    Explorer.assert(
-      Effect.gen(function* () {
-        const semaphore = yield* Semaphore.make(1)
-        const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(semaphore.withPermit(Effect.yieldNow)))
-        yield* Effect.forEach(fibers, Fiber.await)
-        yield* semaphore.withPermit(Effect.void)
-      }),
-      { interruptions: 1, strategy: Explorer.exhaustive({ maxPreemptions: 1 }) }
-    )
-  })
-
-  it("Deferred", () => {
-    Explorer.assert(
-      Effect.gen(function* () {
-        const deferred = yield* Deferred.make<number>()
-        const waiter = yield* Effect.forkChild(Deferred.await(deferred))
-        const other = yield* Effect.forkChild(Deferred.await(deferred))
-        yield* Deferred.succeed(deferred, 1)
-        yield* Effect.forEach([waiter, other], Fiber.await)
-      }),
-      { interruptions: 1 }
-    )
-  })
-
-  it("Latch", () => {
-    Explorer.assert(
-      Effect.gen(function* () {
-        const latch = yield* Latch.make(false)
-        const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(latch.await))
-        yield* latch.open
-        yield* Effect.forEach(fibers, Fiber.await)
-      }),
-      { interruptions: 1, strategy: Explorer.exhaustive({ maxPreemptions: 1 }) }
-    )
-  })
-
-  it("Queue", () => {
-    Explorer.assert(
-      Effect.gen(function* () {
-        const queue = yield* Queue.bounded<number>(1)
-        const producer = yield* Effect.forkChild(Effect.forEach([1, 2, 3], (n) => Queue.offer(queue, n)))
-        const received: Array<number> = []
-        for (let n = 0; n < 3; n++) received.push(yield* Queue.take(queue))
-        yield* Fiber.await(producer)
-        if (received.join() !== "1,2,3") yield* Effect.die(received.join())
-      })
-    )
   })
 })

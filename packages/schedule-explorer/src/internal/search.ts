@@ -1,7 +1,7 @@
 // Which schedules are run. Each strategy is a sequence of ways to choose; what a
 // run chose is written down, so that any run can be repeated and shrunk.
 
-import type { ChoicePoint, Choose, Run } from "./scheduler.ts"
+import type { ChoicePoint, Choose, Mode, Run } from "./scheduler.ts"
 
 export interface Chosen {
   readonly choices: ReadonlyArray<number>
@@ -49,22 +49,15 @@ export const next = (
   return undefined
 }
 
-/** Numbers from 0 up to 1. Mulberry32, by Tommy Ettinger (public domain): schedules need no more than 32 bits of state. */
-export const random = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+/** Preempts and interrupts seldom: a walk that always does sees nothing but the start of each fiber. */
+export const randomPick = (draw: () => number) => {
+  const below = (bound: number): number => Math.floor(draw() * bound)
+  return ({ interruptsFrom, kind, options }: ChoicePoint): number => {
+    if (kind === "preempt") return draw() < 0.1 ? 1 + below(options - 1) : 0
+    const isInterruption = options > interruptsFrom && draw() < 0.15
+    return isInterruption ? interruptsFrom + below(options - interruptsFrom) : below(interruptsFrom)
   }
 }
-
-/** Preempts seldom, since a random walk that always does sees nothing but the start of each fiber. */
-export const randomPick =
-  (draw: () => number) =>
-  (point: ChoicePoint): number =>
-    point.kind === "preempt" ? (draw() < 0.1 ? 1 : 0) : Math.floor(draw() * point.options)
 
 /**
  * Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010), over choices instead of threads: the order is
@@ -81,6 +74,12 @@ const trim = (choices: ReadonlyArray<number>): ReadonlyArray<number> => {
   let length = choices.length
   while (length > 0 && choices[length - 1] === 0) length--
   return choices.slice(0, length)
+}
+
+/** Whether two runs that made the same choices up to there met the same ones. */
+export const isSameUpTo = (length: number, one: ReadonlyArray<number>, other: ReadonlyArray<number>): boolean => {
+  for (let at = 0; at < length; at++) if (one[at] !== other[at]) return false
+  return true
 }
 
 /** Puts choices back to the ordinary one for as long as the same kind of trouble comes of it. */
@@ -112,20 +111,22 @@ export const shrink = (
 
 /** Everything that a run is a function of, but the program. */
 export interface Schedule {
+  readonly mode: Mode
   readonly preemptions: number
   readonly interruptions: number
   readonly choices: ReadonlyArray<number>
 }
 
-export const token = ({ choices, interruptions, preemptions }: Schedule): string =>
-  `s1-${preemptions}-${interruptions}:${trim(choices).join(".")}`
+export const token = ({ choices, interruptions, mode, preemptions }: Schedule): string =>
+  `s1${mode === "free" ? "f" : ""}-${preemptions}-${interruptions}:${trim(choices).join(".")}`
 
 /** The schedule of a token; `undefined` where it is none. */
 export const parseToken = (text: string): Schedule | undefined => {
-  const match = /^s1-(\d+)-(\d+):((?:\d+(?:\.\d+)*)?)$/.exec(text.trim())
+  const match = /^s1(f?)-(\d+)-(\d+):((?:\d+(?:\.\d+)*)?)$/.exec(text.trim())
   if (match === null) return undefined
-  const [, preemptions = "0", interruptions = "0", choices = ""] = match
+  const [, free, preemptions = "0", interruptions = "0", choices = ""] = match
   return {
+    mode: free === "f" ? "free" : "contract",
     preemptions: Number(preemptions),
     interruptions: Number(interruptions),
     choices: choices === "" ? [] : choices.split(".").map(Number)
