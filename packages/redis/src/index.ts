@@ -1,1 +1,4 @@
 export * as EffectStores from "./EffectStores.ts"
+export * as LeasedSemaphore from "./LeasedSemaphore.ts"
+export * as RedisSession from "./RedisSession.ts"
+export type { WhenAway } from "./WhenAway.ts"

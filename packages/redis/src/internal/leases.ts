@@ -1,0 +1,448 @@
+// One process's side of a leased semaphore.
+//
+// Each request is a ticket in Redis (leaseScripts.ts). Two fibers look after
+// them. The keeper renews every ticket of the process, waiting or holding, by
+// one command each third of a lease, and sooner when some ticket of anybody is
+// about to end while fibers wait here, or when Redis is back. Its answer also
+// tells what a lost message would have: what was handed over, and what is gone.
+// The guard ends what could not be renewed: a lease counts from before the
+// command that last renewed it was sent, so it ends here no later than in Redis.
+//
+// A ticket that is given up is put on a list that goes with the next renewal;
+// whoever leaves a queue waits for nothing.
+
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import type { LeaseLost, LeaseLostFields, Shared, Stats } from "../LeasedSemaphore.ts"
+import type { RedisAway, RedisSession } from "../RedisSession.ts"
+import type { WhenAway } from "../WhenAway.ts"
+import { type Cell, makeCell, type Restore, settle, suspended } from "./cell.ts"
+import { acquireScript, inspectScript, releaseScript, renewScript, resizeScript } from "./leaseScripts.ts"
+import { makeLocalPermits } from "./localPermits.ts"
+import { millisOf } from "./time.ts"
+
+export interface Settings {
+  readonly name: string
+  readonly permits: number
+  readonly leaseMillis: number
+  readonly whenAway: WhenAway
+  readonly makeLost: (fields: LeaseLostFields) => LeaseLost
+}
+
+/** Permits that are held, through Redis or without it. */
+export interface Tenure {
+  readonly weight: number
+  readonly token: number | undefined
+  readonly slots: ReadonlyArray<number>
+  readonly lost: Effect.Effect<never, LeaseLost>
+  /** What gives them back, the first time. */
+  end: (() => Effect.Effect<void>) | undefined
+}
+
+/** What a waiter is woken with: it has its permits, or must ask again. */
+type Wake = "held" | "again"
+
+interface Ticket {
+  readonly id: string
+  readonly weight: number
+  readonly cell: Cell<Wake>
+  readonly lost: Deferred.Deferred<never, LeaseLost>
+  state: "asking" | "waiting" | "held" | "ended"
+  /** Until when it surely stands in Redis, if nothing renews it. */
+  validUntil: number
+  token: number
+  slots: ReadonlyArray<number>
+}
+
+export interface Leases {
+  /** Takes permits, waiting with `restore`. To be run uninterruptibly. */
+  readonly acquire: (weight: number, restore: Restore) => Effect.Effect<Tenure, RedisAway>
+  readonly tryAcquire: (weight: number, restore: Restore) => Effect.Effect<Tenure | undefined, RedisAway>
+  readonly release: (tenure: Tenure) => Effect.Effect<void>
+  readonly resize: (permits: number) => Effect.Effect<void, RedisAway>
+  readonly shared: Effect.Effect<Shared, RedisAway>
+  readonly stats: () => Stats
+}
+
+/** Tickets that one command renews: a script that runs for long holds up everybody's. */
+const renewedAtOnce = 500
+
+export const checkWeight = (weight: number): void => {
+  if (!Number.isSafeInteger(weight) || weight < 1) {
+    throw new RangeError(`Cannot take ${weight} permits: a whole number, 1 or more, is needed`)
+  }
+}
+
+const checkCapacity = (permits: number): void => {
+  if (!Number.isSafeInteger(permits) || permits < 0) {
+    throw new RangeError(`Cannot make a semaphore of ${permits} permits: a whole number, 0 or more, is needed`)
+  }
+}
+
+const numbers = (list: string): ReadonlyArray<number> => list.split(",").map(Number)
+
+export const makeLeases: (session: RedisSession, settings: Settings) => Effect.Effect<Leases, never, Scope.Scope> =
+  Effect.fnUntraced(function* (session, settings) {
+    const { leaseMillis, name, whenAway } = settings
+    checkCapacity(settings.permits)
+    if (!(leaseMillis >= 10)) {
+      throw new RangeError(`Cannot make a semaphore with a lease of ${leaseMillis} ms: 10 ms or more are needed`)
+    }
+    const clock = yield* Clock.Clock
+    const now = (): number => millisOf(clock)
+    const base = `${session.prefix}:{${name}}`
+    const keys = ["state", "tickets", "queue", "expiry", "free"].map((part) => `${base}:${part}`)
+    const wakePrefix = `${session.prefix}:wake:`
+
+    /** Tickets that Redis is known to have, in the order of their asking. */
+    const tickets = new Map<string, Ticket>()
+    /** Tickets that Redis may have and nobody wants, and until when they matter. */
+    const dropped = new Map<string, number>()
+    const work = Latch.makeUnsafe(false)
+    const hurry = Latch.makeUnsafe(false)
+    let capacity = settings.permits
+    // What a resize may still grow to is not known, so only the largest capacity so far tells what can never be served.
+    let largest = capacity
+    let held = 0
+    let waiting = 0
+    let admitted = 0
+    let admittedLocally = 0
+    let rejected = 0
+    let lost = 0
+    let requeued = 0
+    let renewAt = 0
+    let pollAt = Number.POSITIVE_INFINITY
+    let hasLeavers = false
+
+    const share = (): number =>
+      whenAway === "failOpen" ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(capacity / session.instances()))
+    // What is held through Redis is of the share too.
+    const local = makeLocalPermits(() => share() - held, share)
+
+    const learnCapacity = (answer: unknown): void => {
+      capacity = Number(answer)
+      largest = Math.max(largest, capacity)
+    }
+
+    const evaluate = (script: { readonly lua: string }, ...args: ReadonlyArray<string>) =>
+      session.evaluate(script, keys, [wakePrefix, String(capacity), String(leaseMillis), ...args])
+
+    const awake = (): void => {
+      if (work.openUnsafe()) renewAt = now() + leaseMillis / 3
+    }
+
+    const drop = (id: string): void => {
+      dropped.set(id, now() + leaseMillis)
+      awake()
+    }
+
+    const hold = (ticket: Ticket, granted: string): void => {
+      const space = granted.indexOf(" ")
+      ticket.token = Number(granted.slice(0, space))
+      ticket.slots = numbers(granted.slice(space + 1))
+      if (ticket.state === "waiting") waiting--
+      ticket.state = "held"
+      held += ticket.weight
+      admitted++
+      tickets.set(ticket.id, ticket)
+      awake()
+      settle(ticket.cell, "held")
+    }
+
+    const end = (ticket: Ticket): void => {
+      if (ticket.state === "waiting") waiting--
+      if (ticket.state === "held") held -= ticket.weight
+      ticket.state = "ended"
+      tickets.delete(ticket.id)
+      session.unlisten(ticket.id)
+      local.serve()
+    }
+
+    const lose = (ticket: Ticket, reason: LeaseLostFields["reason"]): void => {
+      end(ticket)
+      lost++
+      Deferred.doneUnsafe(ticket.lost, Exit.fail(settings.makeLost({ name, token: ticket.token, reason })))
+    }
+
+    /** The waiter goes to the end of the queue, or where the policy for when Redis is away sends it. */
+    const sendBack = (ticket: Ticket): void => {
+      end(ticket)
+      requeued++
+      settle(ticket.cell, "again")
+    }
+
+    const leaveAndAskAgain = (ticket: Ticket): void => {
+      drop(ticket.id)
+      sendBack(ticket)
+    }
+
+    const newTicket = (weight: number): Ticket => {
+      const ticket: Ticket = {
+        id: `${session.id}.${session.nextNumber()}`,
+        weight,
+        cell: makeCell(),
+        lost: Deferred.makeUnsafe(),
+        state: "asking",
+        validUntil: now() + leaseMillis,
+        token: 0,
+        slots: []
+      }
+      session.listen(ticket.id, (granted) => {
+        if (ticket.state === "asking" || ticket.state === "waiting") hold(ticket, granted)
+      })
+      return ticket
+    }
+
+    const tenureOf = (ticket: Ticket): Tenure => ({
+      weight: ticket.weight,
+      token: ticket.token,
+      slots: ticket.slots,
+      lost: Deferred.await(ticket.lost),
+      end: () => {
+        if (ticket.state === "ended") return Effect.void
+        end(ticket)
+        return Effect.catch(evaluate(releaseScript, ticket.id), () => Effect.sync(() => drop(ticket.id)))
+      }
+    })
+
+    const localTenure = (weight: number): Tenure => {
+      admitted++
+      admittedLocally++
+      return {
+        weight,
+        token: undefined,
+        slots: [],
+        lost: Effect.never,
+        end: () => Effect.sync(() => local.release(weight))
+      }
+    }
+
+    /** Asks Redis, and answers whether it may be waited for. Fails as Redis does. */
+    const ask = (ticket: Ticket, mayWait: boolean): Effect.Effect<boolean, RedisAway> =>
+      Effect.map(evaluate(acquireScript, ticket.id, String(ticket.weight), mayWait ? "1" : "0"), (answer) => {
+        const [verdict = "", heard = "", first = "", second = ""] = String(answer).split(" ")
+        learnCapacity(heard)
+        // The message that permits were handed over may have come before the answer that they must be waited for.
+        if (ticket.state === "held") return true
+        if (verdict === "held") {
+          hold(ticket, `${first} ${second}`)
+          return true
+        }
+        if (verdict === "full") return false
+        ticket.state = "waiting"
+        waiting++
+        tickets.set(ticket.id, ticket)
+        awake()
+        const next = now() + Number(first) + 1
+        if (next < pollAt) {
+          pollAt = next
+          if (next < renewAt) hurry.openUnsafe()
+        }
+        return true
+      })
+
+    const abandon = (ticket: Ticket): void => {
+      if (ticket.state === "ended") return
+      end(ticket)
+      drop(ticket.id)
+      hasLeavers = true
+      hurry.openUnsafe()
+    }
+
+    const without = (weight: number, away: RedisAway, mayWait: boolean, restore: Restore) =>
+      Effect.suspend((): Effect.Effect<Tenure | undefined, RedisAway> => {
+        if (whenAway === "failClosed" || !local.couldServe(weight)) {
+          rejected++
+          return Effect.fail(away)
+        }
+        if (local.tryTake(weight)) return Effect.succeed(localTenure(weight))
+        if (!mayWait) {
+          rejected++
+          return Effect.succeed(undefined)
+        }
+        return Effect.flatMap(local.wait(weight, restore), (wake) =>
+          wake === "held" ? Effect.succeed(localTenure(weight)) : attempt(weight, true, restore)
+        )
+      })
+
+    const attempt = (
+      weight: number,
+      mayWait: boolean,
+      restore: Restore
+    ): Effect.Effect<Tenure | undefined, RedisAway> =>
+      Effect.suspend(() => {
+        const ticket = newTicket(weight)
+        const waited = Effect.flatMap(ask(ticket, mayWait), (mayComeTrue) =>
+          mayComeTrue ? suspended(ticket.cell) : Effect.succeed<Wake | undefined>(undefined)
+        )
+        const asking = Effect.onExitPrimitive(
+          restore(waited),
+          (exit) => {
+            if (Exit.isFailure(exit)) abandon(ticket)
+            else if (exit.value === undefined) end(ticket)
+            return undefined
+          },
+          true
+        )
+        return Effect.matchEffect(asking, {
+          onFailure: (away) => without(weight, away, mayWait, restore),
+          onSuccess: (wake) => {
+            if (wake === "held") return Effect.succeed(tenureOf(ticket))
+            if (wake === "again") return attempt(weight, mayWait, restore)
+            rejected++
+            return Effect.succeed(undefined)
+          }
+        })
+      })
+
+    const checked = (weight: number): void => {
+      checkWeight(weight)
+      if (weight > largest)
+        throw new RangeError(`Cannot take ${weight} permits: the semaphore ${name} holds ${largest}`)
+    }
+
+    const apply = (ticket: Ticket, answer: string, sentAt: number): void => {
+      if (ticket.state !== "waiting" && ticket.state !== "held") return
+      if (answer === "gone") {
+        if (ticket.state === "held") lose(ticket, "gone")
+        else sendBack(ticket)
+        return
+      }
+      ticket.validUntil = sentAt + leaseMillis
+      if (answer !== "waits" && ticket.state === "waiting") hold(ticket, answer)
+    }
+
+    const renewSome = (some: ReadonlyArray<Ticket>, drops: ReadonlyArray<string>) =>
+      Effect.suspend(() => {
+        const sentAt = now()
+        const ids = some.map((ticket) => ticket.id)
+        return Effect.map(evaluate(renewScript, String(ids.length), ...ids, ...drops), (answer) => {
+          const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
+          learnCapacity(heard)
+          pollAt = Number(next) < 0 ? Number.POSITIVE_INFINITY : now() + Number(next) + 1
+          some.forEach((ticket, index) => apply(ticket, answers[index] ?? "gone", sentAt))
+          for (const id of drops) dropped.delete(id)
+        })
+      })
+
+    /** What may go with the next command. Those that have ended in Redis by now go nowhere. */
+    const leavers = (): ReadonlyArray<string> => {
+      hasLeavers = false
+      for (const [id, until] of dropped) if (until < now()) dropped.delete(id)
+      return [...dropped.keys()].slice(0, renewedAtOnce)
+    }
+
+    const renew = Effect.suspend(() => {
+      renewAt = now() + leaseMillis / 3
+      const all = [...tickets.values()]
+      const batches = [renewSome(all.slice(0, renewedAtOnce), leavers())]
+      for (let at = renewedAtOnce; at < all.length; at += renewedAtOnce) {
+        batches.push(renewSome(all.slice(at, at + renewedAtOnce), []))
+      }
+      // Whether it comes through or not, the next one is due: the guard looks after what it leaves.
+      return Effect.ignore(Effect.all(batches, { discard: true }))
+    })
+
+    const keeper = Effect.suspend(() => {
+      if (tickets.size === 0 && dropped.size === 0) {
+        work.closeUnsafe()
+        return work.await
+      }
+      const due = Math.min(renewAt, waiting > 0 ? pollAt : Number.POSITIVE_INFINITY)
+      const pause = due - now()
+      hurry.closeUnsafe()
+      if (pause <= 0) return renew
+      // Leavers go at once and alone: those who stay need not be renewed each time that one leaves.
+      if (hasLeavers) return Effect.ignore(renewSome([], leavers()))
+      return Effect.raceFirst(Effect.sleep(pause), hurry.await)
+    })
+
+    const expire = (ticket: Ticket): void => {
+      const isAway = session.isAway()
+      // A waiter whose ticket is gone while Redis is there hears so from the keeper.
+      if (ticket.state === "waiting" && isAway) leaveAndAskAgain(ticket)
+      if (ticket.state === "held" && !(isAway && whenAway !== "failClosed")) {
+        lose(ticket, "expired")
+        drop(ticket.id)
+      }
+    }
+
+    const guard = Effect.suspend(() => {
+      const time = now()
+      let next = time + leaseMillis / 3
+      for (const ticket of [...tickets.values()]) {
+        if (ticket.validUntil <= time) expire(ticket)
+        else if (ticket.validUntil < next) next = ticket.validUntil
+      }
+      if (tickets.size > 0 || dropped.size > 0) return Effect.sleep(next - time)
+      work.closeUnsafe()
+      return work.await
+    })
+
+    yield* Effect.forkScoped(Effect.forever(keeper))
+    yield* Effect.forkScoped(Effect.forever(guard))
+    const unwatch = session.watch({
+      onAway: () => {
+        if (whenAway !== "failClosed") {
+          for (const ticket of [...tickets.values()]) if (ticket.state === "waiting") leaveAndAskAgain(ticket)
+        }
+      },
+      onBack: () => {
+        local.sendBack()
+        renewAt = now()
+        hurry.openUnsafe()
+      }
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(unwatch))
+    yield* session.subscribed
+
+    const acquire: Leases["acquire"] = (weight, restore) =>
+      Effect.suspend(() => {
+        checked(weight)
+        return Effect.flatMap(attempt(weight, true, restore), (tenure) =>
+          tenure === undefined
+            ? Effect.die(new Error("A request that may wait is never refused"))
+            : Effect.succeed(tenure)
+        )
+      })
+
+    return {
+      acquire,
+      tryAcquire: (weight, restore) =>
+        Effect.suspend(() => {
+          checked(weight)
+          return attempt(weight, false, restore)
+        }),
+      release: (tenure) =>
+        Effect.suspend(() => {
+          const ending = tenure.end
+          tenure.end = undefined
+          return ending === undefined ? Effect.void : ending()
+        }),
+      resize: (permits) =>
+        Effect.suspend(() => {
+          checkCapacity(permits)
+          return Effect.map(evaluate(resizeScript, String(permits)), learnCapacity)
+        }),
+      shared: Effect.map(evaluate(inspectScript), (answer) => {
+        const [of = 0, inUse = 0, queued = 0, token = 0] = Array.isArray(answer) ? answer.map(Number) : []
+        return { capacity: of, held: inUse, waiting: queued, token }
+      }),
+      stats: () => ({
+        capacity,
+        held,
+        heldLocally: local.held(),
+        waiting: waiting + local.waiting(),
+        admitted,
+        admittedLocally,
+        rejected,
+        lost,
+        requeued,
+        isAway: session.isAway()
+      })
+    }
+  })
