@@ -44,6 +44,11 @@ export interface Options {
   readonly bodyTimeout?: Duration.Input | undefined
   /** Longest wait for a connection to come free. Default 300 seconds. */
   readonly poolTimeout?: Duration.Input | undefined
+  /**
+   * How long a request waits for a connection until a warning is logged, one a minute at most. Default 10 seconds;
+   * `Infinity`: never.
+   */
+  readonly warnAfter?: Duration.Input | undefined
   /** Connections at once, over all origins, idle ones included. Default 50. */
   readonly maxConnections?: number | undefined
   /** Connections at once to one origin. Default: as many as `maxConnections`. */
@@ -174,8 +179,8 @@ export interface HttpPool {
   /** The client that sends through the pool. */
   readonly client: HttpClient.HttpClient
   /**
-   * A client whose every request has a fresh connection, closed after it. Limits, timeouts and TLS are the pool's, and
-   * its connections count among the pool's.
+   * A client whose every request has a fresh connection, closed after it, over HTTP/2 where the pool's own requests
+   * would go over it. Limits, timeouts and TLS are the pool's, and its connections count among the pool's.
    */
   readonly isolated: HttpClient.HttpClient
   /** What the pool does, read when asked. Costs O(origins). */
@@ -230,9 +235,19 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
       socketPath: options.socketPath,
       localAddress: options.localAddress
     }
-    const events = yield* PubSub.dropping<PoolEvent>(1_000)
+    const http2 = checked.http2 === false ? undefined : yield* Effect.promise(() => import("./internal/multiplexer.ts"))
+    const context = yield* Effect.context<never>()
+    const parts = {
+      settings: checked,
+      undici: transport,
+      route,
+      clock,
+      events: yield* PubSub.dropping<PoolEvent>(1_000),
+      Multiplexer: http2?.Multiplexer,
+      warn: (message: string) => void Effect.runForkWith(context)(Effect.logWarning(message))
+    }
     const pool = yield* Effect.acquireRelease(
-      Effect.sync(() => new Pool(checked, transport, route, clock, events)),
+      Effect.sync(() => new Pool(parts)),
       (pool) => pool.close
     )
     const client = makeClient(pool, false)
@@ -241,7 +256,7 @@ export const make = (options: Options = {}): Effect.Effect<HttpPool, never, Scop
       isolated: options.isolation === false ? client : makeClient(pool, true),
       stats: Effect.sync(() => poolStats(pool)),
       statsUnsafe: () => poolStats(pool),
-      events: Stream.fromPubSub(events),
+      events: Stream.fromPubSub(parts.events),
       close: pool.close
     }
   })

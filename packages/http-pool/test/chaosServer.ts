@@ -1,23 +1,13 @@
 // A server that misbehaves in every way that servers do, by a seeded die.
 import type { ServerResponse } from "node:http"
 import { Effect, type Scope } from "effect"
+import { die } from "./die.ts"
 import { listen, type TestServer } from "./servers.ts"
 
 export interface ChaosServer extends TestServer {
   /** How often each POST was executed, by its idempotency key. */
   readonly executions: ReadonlyMap<string, number>
   readonly faults: () => number
-}
-
-// mulberry32
-const die = (seed: number) => {
-  let state = seed
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 const inPieces = (response: ServerResponse, pieces: number): void => {

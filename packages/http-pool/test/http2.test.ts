@@ -358,6 +358,56 @@ describe("HTTP/2", () => {
     })
   )
 
+  it.effect("gives an isolated request a session of its own, which ends with it", () =>
+    Effect.gen(function* () {
+      const server = yield* plain(10, (stream) => answer(stream, "ok"))
+      const pool = yield* HttpPool.make({ http2 })
+      yield* read(pool, server.url)
+      for (let i = 0; i < 3; i++) {
+        const isolated = Effect.flatMap(pool.isolated.get(server.url), (response) => response.text)
+        expect(yield* unscoped(isolated)).toBe("ok")
+      }
+      yield* until(() => server.sessions.size === 1)
+      expect(server.accepted()).toBe(4)
+      expect(pool.statsUnsafe()).toMatchObject({ idle: 1, open: 1, inFlight: 0, closedBy: { isolated: 3 } })
+      yield* read(pool, server.url)
+      expect(server.accepted()).toBe(4)
+    })
+  )
+
+  it.effect("isolates by TLS too, whichever protocol the server chooses", () =>
+    Effect.gen(function* () {
+      const certificate = { key: fixture("server.key"), cert: fixture("server.crt") }
+      const modern = yield* serve(createSecureServer(certificate), (stream) => answer(stream, "two"))
+      const old = yield* plainTls
+      const pool = yield* HttpPool.make({ http2: true, tls: { ca: fixture("server.crt") } })
+      const isolated = (port: number) =>
+        unscoped(Effect.flatMap(pool.isolated.get(`https://127.0.0.1:${port}`), (response) => response.text))
+      expect(yield* isolated(modern.port)).toBe("two")
+      expect(yield* isolated(old)).toBe("one")
+      expect(pool.statsUnsafe()).toMatchObject({ idle: 0, open: 0, inFlight: 0, closedBy: { isolated: 2 } })
+    })
+  )
+
+  it.effect("gives up the connection that is being made when nobody waits for it any more", () =>
+    Effect.gen(function* () {
+      const server = yield* listenTcp((socket) => socket.resume())
+      const pool = yield* HttpPool.make({ http2, maxConnections: 1 })
+      for (const client of [pool.client, pool.isolated]) {
+        const waiting = yield* Effect.forEach([1, 2], () => Effect.forkScoped(unscoped(client.get(server.url))))
+        yield* until(() => server.sockets.size === 1)
+        const [first, second] = waiting
+        if (first !== undefined) yield* Fiber.interrupt(first)
+        if (client === pool.client) expect(server.sockets.size).toBe(1)
+        if (second !== undefined) yield* Fiber.interrupt(second)
+        yield* until(() => server.sockets.size === 0)
+      }
+      const working = yield* plain(1, (stream) => answer(stream, "ok"))
+      expect(yield* read(pool, working.url)).toBe("ok")
+      expect(pool.statsUnsafe()).toMatchObject({ inFlight: 0, waiting: 0, open: 1 })
+    })
+  )
+
   it.effect("tells that nobody listens to all that wait", () =>
     Effect.gen(function* () {
       const pool = yield* HttpPool.make({ http2 })

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http"
 import { describe, expect, it } from "@effect/vitest"
 import { HttpPool } from "@sluice/http-pool"
-import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Logger, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { listen, unscoped, until } from "./servers.ts"
 
@@ -99,6 +99,44 @@ describe("limits", () => {
         mayHaveReachedServer: false
       })
       expect(pool.statsUnsafe()).toMatchObject({ waiting: 0, rejected: 1, inFlight: 1 })
+    })
+  )
+
+  it.effect("warns when requests wait for long, once a minute", () =>
+    Effect.gen(function* () {
+      const warnings: Array<unknown> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel === "Warn") warnings.push(message)
+      })
+      const server = yield* holding
+      const pool = yield* Effect.provide(
+        HttpPool.make({ maxConnections: 1, warnAfter: "5 seconds" }),
+        Logger.layer([logger])
+      )
+      const get = Effect.forkScoped(unscoped(Effect.flatMap(pool.client.get(server.url), (response) => response.text)))
+      yield* get
+      yield* until(() => server.held.length === 1)
+      yield* get
+      yield* TestClock.adjust("4999 millis")
+      yield* get
+      yield* until(() => pool.statsUnsafe().waiting === 2)
+      expect(warnings).toEqual([])
+      yield* TestClock.adjust("1 millis")
+      yield* get
+      yield* get
+      yield* until(() => pool.statsUnsafe().waiting === 4)
+      yield* Effect.yieldNow
+      expect(warnings).toEqual([
+        [
+          `HTTP pool exhausted: a request to ${server.url} has waited 5000 ms for a connection, 3 wait ` +
+            "(maxConnections 1, maxConnectionsPerOrigin 1)"
+        ]
+      ])
+      yield* TestClock.adjust("1 minute")
+      yield* get
+      yield* until(() => pool.statsUnsafe().waiting === 5)
+      yield* Effect.yieldNow
+      expect(warnings).toHaveLength(2)
     })
   )
 

@@ -25,12 +25,20 @@ export class Multiplexer {
   private readonly line: Set<Exchange> = new Set()
   /** Sessions that hold a permit. */
   private readonly sessions: Set<Session> = new Set()
+  private readonly probes: Set<Probe> = new Set()
+  private readonly isIsolated: boolean
   private growing = 0
 
-  constructor(pool: Pool, origin: Origin) {
+  constructor(pool: Pool, origin: Origin, isIsolated = false) {
     this.pool = pool
     this.origin = origin
+    this.isIsolated = isIsolated
     this.protocol = origin.target.isTls ? "unknown" : "h2"
+  }
+
+  /** One for a single request, which shares no session with any other. */
+  isolated(): Multiplexer {
+    return new Multiplexer(this.pool, this.origin, true)
   }
 
   send(exchange: Exchange): void {
@@ -40,12 +48,16 @@ export class Multiplexer {
       return
     }
     this.line.add(exchange)
+    exchange.stopWaiting = () => this.leave(exchange)
     this.pool.enterLine(exchange)
     this.grow()
   }
 
-  leave(exchange: Exchange): void {
+  /** When the last leaves, nobody needs the connections that are being made. */
+  private leave(exchange: Exchange): void {
     this.line.delete(exchange)
+    if (this.line.size > 0) return
+    for (const probe of this.probes) probe.destroy("interrupted")
   }
 
   waiting(): Iterable<Exchange> {
@@ -114,9 +126,14 @@ export class Multiplexer {
       this.pool.releasePermits(this.origin)
       return
     }
-    const idle = this.pool.takeIdle(this.origin)
-    if (idle instanceof Session) this.onSession(idle)
-    else this.pool.adopt(new Probe(this))
+    const idle = this.isIsolated ? undefined : this.pool.takeIdle(this.origin)
+    if (idle instanceof Session) {
+      this.onSession(idle)
+      return
+    }
+    const probe = new Probe(this)
+    this.probes.add(probe)
+    this.pool.adopt(probe)
   }
 
   onSession(session: Session): void {
@@ -149,6 +166,11 @@ export class Multiplexer {
       socket.destroy()
       this.pool.releasePermits(this.origin)
     }
+  }
+
+  /** The attempt to connect is over, well or ill. */
+  onProbed(probe: Probe): void {
+    this.probes.delete(probe)
   }
 
   onFailure(kind: new (facts: PoolErrors.Facts) => PoolError, cause: unknown): void {
@@ -211,6 +233,7 @@ class Probe extends Link {
   private fail(kind: new (facts: PoolErrors.Facts) => PoolError, cause: unknown): void {
     if (this.isOver) return
     this.isOver = true
+    this.multiplexer.onProbed(this)
     this.destroy("failed")
     this.multiplexer.onFailure(kind, cause)
   }
@@ -248,6 +271,7 @@ class Probe extends Link {
   private become(next: () => void): void {
     if (this.isOver) return
     this.isOver = true
+    this.multiplexer.onProbed(this)
     this.pool.connects.remove(this)
     this.pool.forget(this)
     next()

@@ -10,6 +10,7 @@ export interface Settings {
   readonly bodyMillis: number
   readonly poolMillis: number
   readonly drainMillis: number
+  readonly warnMillis: number
   readonly maxConnections: number
   readonly maxConnectionsPerOrigin: number
   readonly maxKeepAliveConnections: number
@@ -74,6 +75,7 @@ export const settings = (options: Options): Settings => {
     readMillis,
     bodyMillis: millis("bodyTimeout", options.bodyTimeout, readMillis),
     poolMillis: millis("poolTimeout", options.poolTimeout, 300_000),
+    warnMillis: millis("warnAfter", options.warnAfter, 10_000),
     drainMillis: millis("drainTimeout", options.drainTimeout, 5_000),
     maxConnections,
     maxConnectionsPerOrigin: Math.min(

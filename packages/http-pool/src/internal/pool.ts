@@ -23,13 +23,14 @@ import { parseTarget, type Route, type Target } from "./dial.ts"
 import type { Exchange } from "./exchange.ts"
 import { RefusedStream } from "./failure.ts"
 import { type CloseReason, type Link, noneClosed } from "./link.ts"
-import { Multiplexer } from "./multiplexer.ts"
+import type { Multiplexer } from "./multiplexer.ts"
 import type { Settings } from "./options.ts"
 import { Permits } from "./permits.ts"
 import { isReplayable } from "./requestBody.ts"
 import type { Undici } from "./undici.ts"
 
 const maxRefusals = 5
+const millisBetweenWarnings = 60_000
 const idempotentMethods = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"])
 
 export class Origin {
@@ -59,7 +60,7 @@ export class Origin {
     this.target = parseTarget(origin)
     this.permits = maxConnectionsPerOrigin < maxConnections ? new Permits(maxConnectionsPerOrigin) : undefined
     const speaksHttp2 = http2 === "prior-knowledge" || (http2 && this.target.isTls)
-    this.multiplexer = speaksHttp2 ? new Multiplexer(pool, this) : undefined
+    this.multiplexer = speaksHttp2 && pool.Multiplexer !== undefined ? new pool.Multiplexer(pool, this) : undefined
   }
 
   targetFor(protocols: ReadonlyArray<string>): Target {
@@ -73,6 +74,19 @@ export class Origin {
   get isForgettable(): boolean {
     return this.connections === 0 && this.inFlight === 0 && this.waiting === 0
   }
+}
+
+/** What a pool is built on. */
+export interface Parts {
+  readonly settings: Settings
+  readonly undici: Undici
+  readonly route: Route
+  readonly clock: Clock.Clock
+  readonly events: PubSub.PubSub<PoolEvent>
+  /** Unset where HTTP/2 is not asked for, which is then not loaded. */
+  readonly Multiplexer: typeof Multiplexer | undefined
+  /** Tells whoever runs the program. */
+  readonly warn: (message: string) => void
 }
 
 export class Pool {
@@ -97,16 +111,21 @@ export class Pool {
   private readonly line: Set<Exchange> = new Set()
   private readonly told: Array<Exchange> = []
   readonly events: PubSub.PubSub<PoolEvent>
+  readonly Multiplexer: typeof Multiplexer | undefined
+  private readonly warn: (message: string) => void
+  private warnedAt = Number.NEGATIVE_INFINITY
   private isTrimScheduled = false
   isClosing = false
   inFlight = 0
 
-  constructor(settings: Settings, undici: Undici, route: Route, clock: Clock.Clock, events: PubSub.PubSub<PoolEvent>) {
+  constructor({ Multiplexer, clock, events, route, settings, undici, warn }: Parts) {
     this.settings = settings
     this.undici = undici
     this.route = route
     this.clock = clock
     this.events = events
+    this.Multiplexer = Multiplexer
+    this.warn = warn
     this.permits = new Permits(settings.maxConnections)
     this.connects = new DeadlineList(clock, settings.connectMillis)
     this.reads = new DeadlineList(clock, settings.readMillis)
@@ -138,8 +157,8 @@ export class Pool {
   /** Sends as soon as there are permits, or on a session that has some. */
   send(exchange: Exchange): void {
     const { multiplexer } = exchange.origin
-    if (multiplexer !== undefined && multiplexer.protocol !== "h1" && !exchange.isIsolated) multiplexer.send(exchange)
-    else this.sendPlain(exchange)
+    if (multiplexer === undefined || multiplexer.protocol === "h1") this.sendPlain(exchange)
+    else (exchange.isIsolated ? multiplexer.isolated() : multiplexer).send(exchange)
   }
 
   sendPlain(exchange: Exchange): void {
@@ -164,11 +183,30 @@ export class Pool {
     this.line.add(exchange)
     this.waits.add(exchange)
     if (origin.waiting++ === 0) this.tell({ _tag: "Exhausted", origin: origin.origin })
+    this.warnOfLongWait(exchange.startedAt)
+  }
+
+  // Who waits the longest is the first in line.
+  private warnOfLongWait(now: number): void {
+    for (const { origin, startedAt } of this.line) {
+      const waited = now - startedAt
+      const { maxConnections, maxConnectionsPerOrigin, warnMillis } = this.settings
+      if (waited >= warnMillis && now - this.warnedAt >= millisBetweenWarnings) {
+        this.warnedAt = now
+        this.warn(
+          `HTTP pool exhausted: a request to ${origin.origin} has waited ${Math.round(waited)} ms for a connection, ` +
+            `${this.line.size} wait (maxConnections ${maxConnections}, maxConnectionsPerOrigin ${maxConnectionsPerOrigin})`
+        )
+      }
+      return
+    }
   }
 
   /** Takes a request out of the line, if it is there. */
   leaveLine(exchange: Exchange): boolean {
-    if (!this.line.delete(exchange)) return false
+    if (!this.line.has(exchange)) return false
+    this.warnOfLongWait(this.now())
+    this.line.delete(exchange)
     this.waits.remove(exchange)
     exchange.origin.waiting--
     return true
@@ -278,7 +316,6 @@ export class Pool {
     if (link === undefined) {
       if (!this.leaveLine(exchange)) return
       exchange.stopWaiting?.()
-      origin.multiplexer?.leave(exchange)
       if (reason !== "interrupted") origin.rejected++
       return
     }

@@ -104,6 +104,10 @@ export class Session extends Link {
     this.streams.delete(exchange)
     this.served++
     if (stream !== undefined && !stream.closed && !exchange.hasEnded) stream.close(cancel)
+    if (exchange.isIsolated) {
+      this.destroy(reason ?? "isolated")
+      return
+    }
     if (reason === "timeout" && exchange.phase === "responding" && this.streams.size === 0) {
       // Nothing has come for so long on any of its streams: the connection itself may be gone.
       this.destroy("timeout")
