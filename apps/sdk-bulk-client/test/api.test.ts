@@ -150,8 +150,9 @@ describe("the suites", () => {
   for (const suite of suites) {
     it.live(`${suite.name} passes`, () =>
       Effect.gen(function* () {
-        const { client } = yield* start({ latency: "fast" })
-        const results = yield* suite.run(client)
+        const { client, server } = yield* start({ latency: "fast" })
+        const options = { baseUrl: server.url, accessToken: "token" }
+        const results = yield* suite.run({ client, options, timeScale: 100 })
         const broken = results.flatMap(({ checks, name }) =>
           checks.filter(({ holds }) => !holds).map(({ statement }) => `${name}: ${statement}`)
         )

@@ -75,6 +75,21 @@ export const behaviourConfig: Config.Config<Behaviour> = Config.unwrap({
   retryAfterSeconds: Config.Int("T2E_SERVER_RETRY_AFTER").pipe(Config.withDefault(1))
 })
 
+/** What a server is like, for the one who started it. */
+export const describe = ({ faults, firstWriteRace, latency, seed }: Behaviour): ReadonlyArray<string> => {
+  const given = [
+    `429 ${faults.rateLimited} %`,
+    `500 ${faults.serverError} %`,
+    `reset ${faults.reset} %`,
+    `stall ${faults.stall} %`
+  ]
+  return [
+    `latency: ${latency}`,
+    `faults: ${given.join(", ")} (seed ${seed})`,
+    `race of a project's first writes: ${firstWriteRace ? "on" : "off"}`
+  ]
+}
+
 /** A generator of faults at the given rates. Mulberry32, by Tommy Ettinger (public domain): 32 bits of state are plenty here. */
 export const faultGenerator = ({ faults, seed }: Behaviour): (() => Fault | undefined) => {
   let state = seed >>> 0

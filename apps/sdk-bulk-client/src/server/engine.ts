@@ -183,15 +183,20 @@ export const make = (options: EngineOptions): Effect.Effect<Engine, never, Scope
         }
         if (waitingFor !== undefined) return yield* Deferred.await(waitingFor.answer)
         const answer = yield* Deferred.make<Answer>()
-        inFlight.set(key, { fingerprint, answer })
-        // A caller that goes away must not leave a half-done create behind its key.
-        const given = yield* Effect.uninterruptible(work)
-        if (given.status < 400) {
-          store.keepAnswer(key, { fingerprint, status: given.status, body: JSON.stringify(given.body) })
-        }
-        inFlight.delete(key)
-        yield* Deferred.succeed(answer, given)
-        return given
+        // A caller that goes away must not leave a half-done create behind its key, nor a key that others wait for.
+        return yield* Effect.suspend(() => {
+          inFlight.set(key, { fingerprint, answer })
+          return work
+        }).pipe(
+          Effect.tap((given) => {
+            if (given.status < 400) {
+              store.keepAnswer(key, { fingerprint, status: given.status, body: JSON.stringify(given.body) })
+            }
+            inFlight.delete(key)
+            return Deferred.succeed(answer, given)
+          }),
+          Effect.uninterruptible
+        )
       })
 
     const latency = (request: Request, collection: string): Duration.Duration => {

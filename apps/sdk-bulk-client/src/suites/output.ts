@@ -22,6 +22,7 @@ export const text = (run: SuiteRun): string => {
       `   Success rate: ${result.succeeded}/${result.requests} (${rate}%)`,
       `   Average time: ${result.averageSeconds.toFixed(3)} seconds per request`,
       `   Throughput: ${result.throughput.toFixed(2)} requests/second (${result.makespanSeconds.toFixed(2)} s in all)`,
+      `   Connection drops: ${result.connectionDrops === 0 ? "zero" : result.connectionDrops}, sent again: ${result.sentAgain}`,
       ...result.checks.filter((check) => !check.holds).map((check) => `   Not so: ${check.statement}`)
     ].join("\n")
   })

@@ -1,10 +1,13 @@
 // The high-concurrency suites of the Text2Everything guide: 32 items a resource,
 // 8 at once, all back in the order of the input with their content intact.
 
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Duration, Effect, Stream } from "effect"
 import type { BulkOptions, BulkReport } from "../Bulk.ts"
-import type { Text2Everything } from "../Client.ts"
-import type { CallError, InvalidConfiguration, InvalidItems } from "../Errors.ts"
+import * as Client from "../Client.ts"
+import { type CallError, ConnectionError, type InvalidConfiguration, type InvalidItems } from "../Errors.ts"
+import { type ClientOptions, longRunning } from "../Options.ts"
+
+type Text2Everything = Client.Text2Everything
 
 export interface Check {
   readonly statement: string
@@ -18,15 +21,28 @@ export interface SuiteResult {
   readonly averageSeconds: number
   readonly makespanSeconds: number
   readonly throughput: number
+  /** Items that ended without an answer. */
+  readonly connectionDrops: number
+  /** Requests beyond one an item. */
+  readonly sentAgain: number
   readonly checks: ReadonlyArray<Check>
 }
 
 type SuiteError = CallError | InvalidItems | InvalidConfiguration
 
+/** What a suite runs on. */
+export interface SuiteEnvironment {
+  readonly client: Text2Everything
+  /** What the client was made with, for suites that need one with other timeouts. */
+  readonly options: ClientOptions
+  /** How many seconds of the real API pass in one. */
+  readonly timeScale: number
+}
+
 export interface Suite {
   readonly name: string
   readonly summary: string
-  readonly run: (client: Text2Everything) => Effect.Effect<ReadonlyArray<SuiteResult>, SuiteError>
+  readonly run: (environment: SuiteEnvironment) => Effect.Effect<ReadonlyArray<SuiteResult>, SuiteError>
 }
 
 const items = 32
@@ -79,6 +95,8 @@ const summarise = <A>(
     averageSeconds: report.results.reduce((sum, result) => sum + result.durationMillis, 0) / 1000 / Math.max(1, wanted),
     makespanSeconds,
     throughput: succeeded / makespanSeconds,
+    connectionDrops: report.results.filter(({ error }) => error instanceof ConnectionError).length,
+    sentAgain: report.results.reduce((sum, { attempts }) => sum + Math.max(0, attempts - 1), 0),
     checks: [
       { statement: `${wanted} results came back`, holds: report.results.length === wanted },
       { statement: "every item was created", holds: report.created === wanted },
@@ -121,12 +139,21 @@ const examples = (client: Text2Everything, project: string, count: number, optio
 
 const named = (name: string) => (result: SuiteResult) => [{ ...result, name }]
 
-/** 8, 16 and 32 at once: throughput must not fall as the load grows. */
+/** The same work at 8, 16 and 32 at once. */
 const ramp = (client: Text2Everything, project: string) =>
   Effect.forEach([8, 16, 32], (maxConcurrent) =>
     Effect.map(contexts(client, project, items, { maxConcurrent, maxWorkers: maxConcurrent }), (result) => ({
       ...result,
       name: `${maxConcurrent} at once`
+    }))
+  )
+
+/** The same work with one worker to sixteen. */
+const workers = (client: Text2Everything, project: string) =>
+  Effect.forEach([1, 4, 8, 16], (maxWorkers) =>
+    Effect.map(contexts(client, project, items, { maxConcurrent: 16, maxWorkers }), (result) => ({
+      ...result,
+      name: `${maxWorkers} ${maxWorkers === 1 ? "worker" : "workers"}`
     }))
   )
 
@@ -183,24 +210,86 @@ const listed = (client: Text2Everything, project: string) =>
     ]
   })
 
+const longSeconds = 200
+
+/**
+ * Requests of more than three minutes. With the long-running preset each is answered; with the default read timeout of
+ * three minutes each is given up and sent again under its key, and the API answers that with what the first one made.
+ */
+const long = ({ client, options, timeScale }: SuiteEnvironment, project: string) =>
+  Effect.gen(function* () {
+    const scaled = (input: Duration.Input) => Duration.millis(Duration.toMillis(input) / timeScale)
+    // The collection of the project must stand before many write to it at once.
+    yield* client.contexts.create(project, context(0))
+    const slow = {
+      ...options,
+      retryDelay: scaled("1 second"),
+      headers: { ...options.headers, "x-simulated-seconds": String(longSeconds) }
+    }
+    const runs = [
+      {
+        name: `Requests of ${longSeconds} s, long-running preset, time 1:${timeScale}`,
+        readTimeout: longRunning.readTimeout,
+        isCutOff: false
+      },
+      {
+        name: `Requests of ${longSeconds} s, default read timeout, time 1:${timeScale}`,
+        readTimeout: "180 seconds",
+        isCutOff: true
+      }
+    ] as const
+    const results = yield* Effect.forEach(runs, ({ isCutOff, name, readTimeout }) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const patient = yield* Client.make({
+            ...slow,
+            readTimeout: scaled(readTimeout),
+            poolTimeout: scaled(longRunning.poolTimeout),
+            keepaliveExpiry: scaled(longRunning.keepaliveExpiry)
+          })
+          const result = yield* contexts(patient, project, 8, { firstAlone: false })
+          const check: Check = { statement: "no request was given up", holds: isCutOff || result.sentAgain === 0 }
+          return { ...result, name, checks: [...result.checks, check] }
+        })
+      )
+    )
+    const stored = yield* Stream.runCount(client.contexts.list(project))
+    const check: Check = { statement: `the API holds each once (${stored} of 17)`, holds: stored === 17 }
+    return results.map((result) => ({ ...result, checks: [...result.checks, check] }))
+  })
+
 const suite = (
   name: string,
   summary: string,
-  run: (client: Text2Everything, project: string) => Effect.Effect<ReadonlyArray<SuiteResult>, SuiteError>
-): Suite => ({ name, summary, run: (client) => inProject(client, name, (project) => run(client, project)) })
+  run: (environment: SuiteEnvironment, project: string) => Effect.Effect<ReadonlyArray<SuiteResult>, SuiteError>
+): Suite => ({
+  name,
+  summary,
+  run: (environment) => inProject(environment.client, name, (project) => run(environment, project))
+})
 
 export const suites: ReadonlyArray<Suite> = [
-  suite("high_concurrency_contexts", "32 contexts, 8 at once", (client, project) =>
+  suite("high_concurrency_contexts", "32 contexts, 8 at once", ({ client }, project) =>
     Effect.map(contexts(client, project, items, {}), named("Contexts"))
   ),
-  suite("high_concurrency_schema_metadata", "32 schemas of the four kinds, 8 at once", (client, project) =>
+  suite("high_concurrency_schema_metadata", "32 schemas of the four kinds, 8 at once", ({ client }, project) =>
     Effect.map(schemas(client, project, items, {}), named("Schema Metadata"))
   ),
-  suite("high_concurrency_golden_examples", "32 golden examples, 8 at once", (client, project) =>
+  suite("high_concurrency_golden_examples", "32 golden examples, 8 at once", ({ client }, project) =>
     Effect.map(examples(client, project, items, {}), named("Golden Examples"))
   ),
-  suite("high_concurrency_mixed", "32 items over the three resources at the same time", mixed),
-  suite("load_ramp", "32 contexts at 8, 16 and 32 at once", ramp),
-  suite("connection_isolation", "32 contexts on connections of their own, then on the shared pool", isolation),
-  suite("paged_list", "32 contexts, then listed five at a time", listed)
+  suite("high_concurrency_mixed", "32 items over the three resources at the same time", ({ client }, project) =>
+    mixed(client, project)
+  ),
+  suite("long_running", "16 requests of more than three minutes, in scaled time", long),
+  suite("load_ramp", "32 contexts at 8, 16 and 32 at once", ({ client }, project) => ramp(client, project)),
+  suite("worker_comparison", "32 contexts with 1, 4, 8 and 16 workers", ({ client }, project) =>
+    workers(client, project)
+  ),
+  suite(
+    "connection_isolation",
+    "32 contexts on connections of their own, then on the shared pool",
+    ({ client }, project) => isolation(client, project)
+  ),
+  suite("paged_list", "32 contexts, then listed five at a time", ({ client }, project) => listed(client, project))
 ]
