@@ -3,8 +3,8 @@
 // Effect's own `HttpClient.make` gives every request a span, an abort controller
 // and a parsed URL, which together cost more than the request itself. They are
 // made only for who can see them: a request with a parent span or a tracer goes
-// by `make` and is traced; one in a scope goes by it too, since the scope may
-// have been asked (`HttpClient.withScope`) to end the request.
+// by `make` and is traced; one in a scope goes by it too, but without the span,
+// since the scope may have been asked (`HttpClient.withScope`) to end the request.
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { HttpClientError, InvalidUrlError } from "effect/http/HttpClientError"
@@ -12,6 +12,7 @@ import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Url from "effect/http/Url"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import * as PoolErrors from "../PoolError.ts"
 import { Exchange } from "./exchange.ts"
 import type { Pool } from "./pool.ts"
@@ -56,6 +57,8 @@ const send = (pool: Pool, exchange: Exchange): Effect.Effect<HttpClientResponse,
     return Effect.sync(() => exchange.abort(PoolErrors.BodyCancelled, "interrupted"))
   })
 
+const untraced = Effect.provideService(Tracer.DisablePropagation, true)
+
 export const makeClient = (pool: Pool, isIsolated: boolean): HttpClient.HttpClient => {
   const full = HttpClient.make((request, url, signal) => {
     const exchange = fromUrl(pool, request, url, isIsolated)
@@ -69,9 +72,8 @@ export const makeClient = (pool: Pool, isIsolated: boolean): HttpClient.HttpClie
     Effect.flatMap((request) =>
       Effect.withFiber((fiber) => {
         const { cache, context } = fiber
-        if (cache.span !== undefined || cache.tracer !== undefined || context.mapUnsafe.has(Scope.Scope.key)) {
-          return full.execute(request)
-        }
+        if (cache.span !== undefined || cache.tracer !== undefined) return full.execute(request)
+        if (context.mapUnsafe.has(Scope.Scope.key)) return untraced(full.execute(request))
         const exchange = toExchange(pool, request, isIsolated)
         return exchange instanceof Exchange ? send(pool, exchange) : Effect.fail(exchange)
       })
