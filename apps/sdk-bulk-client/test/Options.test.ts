@@ -57,6 +57,30 @@ describe("settings", () => {
     )
   }
 
+  it.effect("of the presets are those of the guide's three configurations", () =>
+    Effect.gen(function* () {
+      const fast = yield* Options.settings({ ...base, ...Options.highThroughput })
+      expect(fast).toMatchObject({
+        maxConnections: 200,
+        maxKeepaliveConnections: 50,
+        maxConcurrent: 16,
+        http2: true
+      })
+      const long = yield* Options.settings({ ...base, ...Options.longRunning })
+      expect([long.readTimeout, long.poolTimeout, long.keepaliveExpiry].map(Duration.toSeconds)).toEqual([
+        600, 900, 600
+      ])
+      const careful = yield* Options.settings({ ...base, ...Options.conservative })
+      expect(careful).toMatchObject({
+        maxConnections: 25,
+        maxKeepaliveConnections: 5,
+        maxConcurrent: 4,
+        useConnectionIsolation: true,
+        http2: false
+      })
+    })
+  )
+
   it.effect("come from the environment", () =>
     Effect.gen(function* () {
       const provider = ConfigProvider.fromEnv({

@@ -146,6 +146,27 @@ describe("bulk create against a server with faults", () => {
   )
 })
 
+describe("the first write to a project", () => {
+  it.live("is refused to all but one where several come at once, as by the real API", () =>
+    Effect.gen(function* () {
+      const slow = { headers: { "x-simulated-seconds": "50" } }
+      const { client, project } = yield* start({ latency: "fast" }, { maxRetries: 0, ...slow })
+      const report = yield* client.contexts.bulkCreate(project, contexts(8), { firstAlone: false })
+      expect(report).toMatchObject({ created: 1, failed: 7 })
+      const failed = report.results.filter(({ status }) => status === "failed")
+      for (const { error } of failed) expect(error).toMatchObject({ kind: "Conflict", status: 409 })
+    })
+  )
+
+  it.live("goes alone by default, so that none is refused", () =>
+    Effect.gen(function* () {
+      const { client, project } = yield* start({ latency: "fast" }, { maxRetries: 0 })
+      const report = yield* client.contexts.bulkCreate(project, contexts(32))
+      expect(report).toMatchObject({ created: 32, failed: 0 })
+    })
+  )
+})
+
 describe("the suites", () => {
   for (const suite of suites) {
     it.live(`${suite.name} passes`, () =>
