@@ -2,7 +2,7 @@
 
 import { inspect } from "node:util"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Logger, References } from "effect"
+import { Cause, Duration, Effect, Logger, References, Stream } from "effect"
 import { ApiError, Client, ConnectionError, type Options, UnexpectedResponse } from "../src/index.ts"
 import { context, json, scripted } from "./support/scripted.ts"
 
@@ -200,6 +200,51 @@ describe("timeouts", () => {
       })
     )
   }
+})
+
+describe("a list", () => {
+  const page = Array.from({ length: 5 }, (_, index) => ({ ...context, id: `c${index}` }))
+
+  it.live("asks for each page once", () =>
+    Effect.gen(function* () {
+      const server = yield* scripted((response, number) =>
+        json(response, 200, number < 3 ? page.map(({ id, ...one }) => ({ ...one, id: `${id}-${number}` })) : [])
+      )
+      const client = yield* clientOf(server.url)
+      expect(yield* Stream.runCount(client.contexts.list("p", { pageSize: 5 }))).toBe(15)
+      expect(server.seen.map(({ path }) => new URL(path, server.url).searchParams.get("skip"))).toEqual([
+        "0",
+        "5",
+        "10",
+        "15"
+      ])
+    })
+  )
+
+  it.live("ends where the API knows no pages and answers with the first for ever", () =>
+    Effect.gen(function* () {
+      const server = yield* scripted((response) => json(response, 200, page))
+      const client = yield* clientOf(server.url)
+      expect(yield* Stream.runCount(client.contexts.list("p", { pageSize: 5 }))).toBe(5)
+      expect(yield* Stream.runCount(client.projects.list({ pageSize: 5 }))).toBe(5)
+      expect(server.seen).toHaveLength(4)
+    })
+  )
+
+  it.live("asks for no page beyond its cap", () =>
+    Effect.gen(function* () {
+      const server = yield* scripted((response, number) =>
+        json(
+          response,
+          200,
+          page.map((one) => ({ ...one, id: `${one.id}-${number}` }))
+        )
+      )
+      const client = yield* clientOf(server.url)
+      expect(yield* Stream.runCount(client.contexts.list("p", { pageSize: 5, limit: 7 }))).toBe(7)
+      expect(server.seen).toHaveLength(2)
+    })
+  )
 })
 
 describe("headers", () => {

@@ -162,6 +162,11 @@ describe("undo", () => {
         { name: "wide", schema_data: { table: { name: "wide", columns } } },
         { name: "link", schema_data: { relationship: {} } }
       ])
+      // A table that is cut keeps its place: one result an item, whatever the number of its parts.
+      expect(report.results.map(({ index, value }) => [index, value?.split, value?.parts.length])).toEqual([
+        [0, true, 3],
+        [1, false, 1]
+      ])
       expect(yield* client.schemaMetadata.undo(project, report)).toEqual({ deleted: 4, failedIds: [] })
       const left = yield* Stream.runCollect(client.schemaMetadata.list(project))
       expect(left.map(({ name }) => name)).toEqual(["before"])
