@@ -324,7 +324,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
           const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
           learnCapacity(heard)
           pollAt = Number(next) < 0 ? Number.POSITIVE_INFINITY : now() + Number(next) + 1
-          some.forEach((ticket, index) => apply(ticket, answers[index] ?? "gone", sentAt))
+          for (const [index, ticket] of some.entries()) apply(ticket, answers[index] ?? "gone", sentAt)
           for (const id of drops) dropped.delete(id)
         })
       })

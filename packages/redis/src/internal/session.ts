@@ -204,9 +204,11 @@ export const make: (
   })
 
   const heartbeat = evaluate(heartbeatScript, [registry], [id, String(3 * settings.heartbeatMillis)]).pipe(
-    Effect.map((count) => {
-      if (settings.instances === undefined) instances = Math.max(1, Number(count))
-    }),
+    Effect.tap((count) =>
+      Effect.sync(() => {
+        if (settings.instances === undefined) instances = Math.max(1, Number(count))
+      })
+    ),
     Effect.ignore
   )
 
