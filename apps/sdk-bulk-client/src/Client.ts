@@ -10,6 +10,7 @@ import { type Api, make as makeApi } from "./internal/api.ts"
 import { chat, chatSessions, executions } from "./internal/chat.ts"
 import { projects } from "./internal/projects.ts"
 import { make as makeResource, named } from "./internal/resource.ts"
+import type { LimitStats } from "./Limit.ts"
 import * as Models from "./Models.ts"
 import { type ClientOptions, fromEnvironment, type Settings, settings } from "./Options.ts"
 import type * as Resource from "./Resource.ts"
@@ -32,6 +33,8 @@ export interface Text2Everything {
   readonly executions: Resource.Executions
   /** What the pool does. */
   readonly poolStats: Effect.Effect<HttpPool.Stats>
+  /** How many requests may be in flight, and why. */
+  readonly limitStats: Effect.Effect<LimitStats>
 }
 
 export const Text2Everything: Context.Service<Text2Everything, Text2Everything> = Context.Service<Text2Everything>(
@@ -107,7 +110,8 @@ export const make = (options: ClientOptions): Effect.Effect<Text2Everything, Inv
       chatSessions: chatSessions(api),
       chat: chat(api),
       executions: executions(api),
-      poolStats: pool.stats
+      poolStats: pool.stats,
+      limitStats: Effect.sync(api.limit.stats)
     }
   })
 

@@ -85,6 +85,8 @@ export class ConnectionError extends Data.TaggedError("@sluice/sdk-bulk-client/C
   readonly description: string
   /** Whether the request may have been executed. A create without an idempotency key must not be sent again then. */
   readonly mayHaveReachedServer: boolean
+  /** Whether `timeout`, `readTimeout` or `poolTimeout` ended it. */
+  readonly isTimeout: boolean
   readonly cause: unknown
 }> {
   override get message(): string {

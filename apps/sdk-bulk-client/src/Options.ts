@@ -49,6 +49,11 @@ export interface ClientOptions {
    * it may have been executed. With false it carries none, and is sent again only where the API surely did nothing.
    */
   readonly idempotencyKeys?: boolean | undefined
+  /**
+   * Whether the requests in flight, all together, adapt to how the API takes them: fewer when it says 429 or 503, stops
+   * answering in time or grows slow, more again while all goes well. Never more than `maxConnections`. Default true.
+   */
+  readonly adaptive?: boolean | undefined
   /** Further headers of every request. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
@@ -70,6 +75,7 @@ export interface Settings {
   readonly maxConcurrent: number
   readonly useConnectionIsolation: boolean
   readonly idempotencyKeys: boolean
+  readonly adaptive: boolean
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -158,6 +164,7 @@ export const settings = (options: ClientOptions): Effect.Effect<Settings, Invali
     maxConcurrent: wholeNumber("maxConcurrent", options.maxConcurrent ?? 8, 1),
     useConnectionIsolation: Effect.succeed(options.useConnectionIsolation ?? true),
     idempotencyKeys: Effect.succeed(options.idempotencyKeys ?? true),
+    adaptive: Effect.succeed(options.adaptive ?? true),
     headers: Effect.succeed(options.headers ?? {})
   })
 

@@ -8,6 +8,7 @@ import type { HttpPool } from "@sluice/http-pool"
 import { Effect, ManagedRuntime, Stream } from "effect"
 import { layer, Text2Everything } from "./Client.ts"
 import type { InvalidConfiguration } from "./Errors.ts"
+import type { LimitStats } from "./Limit.ts"
 import { type ClientOptions, type Settings, settings } from "./Options.ts"
 import type * as Resource from "./Resource.ts"
 
@@ -168,6 +169,11 @@ export class Text2EverythingClient implements Resources, AsyncDisposable {
   /** What the pool of connections does. */
   poolStats(): Promise<HttpPool.Stats> {
     return this.#runner(undefined).one(({ poolStats }) => poolStats)
+  }
+
+  /** How many requests may be in flight, and why. */
+  limitStats(): Promise<LimitStats> {
+    return this.#runner(undefined).one(({ limitStats }) => limitStats)
   }
 
   /** Lets requests in flight end for a while, then closes every connection. */

@@ -19,7 +19,14 @@ const refusal = (status: number, retryAfter?: Duration.Duration) =>
   })
 
 const lost = (mayHaveReachedServer: boolean) =>
-  new ConnectionError({ method: "POST", path: "/", description: "", mayHaveReachedServer, cause: undefined })
+  new ConnectionError({
+    method: "POST",
+    path: "/",
+    description: "",
+    mayHaveReachedServer,
+    isTimeout: false,
+    cause: undefined
+  })
 
 const settings = (options: Partial<Options.ClientOptions> = {}) =>
   Options.settings({ baseUrl: "http://127.0.0.1", accessToken: "token", ...options })

@@ -3,7 +3,7 @@
 
 import { HttpPool } from "@sluice/http-pool"
 import { RetryAfter } from "@sluice/retry"
-import { Clock, Effect, Option, Redacted, Schema } from "effect"
+import { Clock, Duration, Effect, Option, Redacted, Schema } from "effect"
 import {
   type HttpClient,
   type HttpClientError,
@@ -13,6 +13,7 @@ import {
 } from "effect/http"
 import { ApiError, type CallError, ConnectionError, kindOf, UnexpectedResponse } from "../Errors.ts"
 import type { Settings } from "../Options.ts"
+import { type Limit, make as makeLimit } from "./limit.ts"
 import { repeating } from "./repeat.ts"
 
 /** A request as a resource describes it. Segments are encoded here, so that no id can leave its place in the path. */
@@ -36,6 +37,7 @@ export interface ApiRequest<A> {
 
 export interface Api {
   readonly settings: Settings
+  readonly limit: Limit
   readonly send: <A>(request: ApiRequest<A>) => Effect.Effect<A, CallError>
 }
 
@@ -78,21 +80,33 @@ const detailOf = (text: string): string => {
   return typeof told === "string" ? told : JSON.stringify(told)
 }
 
-const noAnswer = (request: ApiRequest<unknown>, error: HttpClientError.HttpClientError): ConnectionError =>
+const noAnswer = (request: ApiRequest<unknown>, error: HttpClientError.HttpClientError): ConnectionError => {
+  const reason = Option.getOrUndefined(HttpPool.poolError(error))
+  return new ConnectionError({
+    method: request.method,
+    path: pathOf(request.segments),
+    description: reason?.message ?? error.message,
+    // An error that the pool does not know says nothing of how far the request came.
+    mayHaveReachedServer: reason?.mayHaveReachedServer ?? true,
+    isTimeout: reason?._tag.endsWith("Timeout") ?? false,
+    cause: error
+  })
+}
+
+/** The request waited for a place within the client's limit, and none came free in time. */
+const noPlace = (settings: Settings, request: ApiRequest<unknown>): ConnectionError =>
   new ConnectionError({
     method: request.method,
     path: pathOf(request.segments),
-    description: Option.match(HttpPool.poolError(error), {
-      onSome: (reason) => reason.message,
-      onNone: () => error.message
-    }),
-    // An error that the pool does not know says nothing of how far the request came.
-    mayHaveReachedServer: Option.match(HttpPool.poolError(error), {
-      onSome: (reason) => reason.mayHaveReachedServer,
-      onNone: () => true
-    }),
-    cause: error
+    description: `no place came free within ${Duration.format(settings.poolTimeout)}`,
+    mayHaveReachedServer: false,
+    isTimeout: true,
+    cause: undefined
   })
+
+/** Requests that take alike long: by method and collection. Ids are no part of it, so that there are only so many. */
+const kindOfRequest = ({ method, segments }: ApiRequest<unknown>): string =>
+  `${method} ${segments[2] ?? segments[0] ?? ""} ${segments.length}`
 
 const refused = (
   request: ApiRequest<unknown>,
@@ -142,10 +156,11 @@ const read = <A>(
 export const make = (
   settings: Settings,
   clients: { readonly shared: HttpClient.HttpClient; readonly isolated: HttpClient.HttpClient }
-): Api => ({
-  settings,
-  send: (request) => {
+): Api => {
+  const limit = makeLimit(settings.maxConnections, settings.adaptive, settings.poolTimeout)
+  const send = <A>(request: ApiRequest<A>): Effect.Effect<A, CallError> => {
     const client = request.isolated === true ? clients.isolated : clients.shared
+    const kind = kindOfRequest(request)
     const attempt = Effect.suspend(() => {
       request.attempted?.()
       return client.execute(build(settings, request))
@@ -153,6 +168,9 @@ export const make = (
       Effect.mapError((error) => noAnswer(request, error)),
       Effect.flatMap((response) => read(request, response))
     )
-    return repeating(settings, request, attempt)
+    // Inside of the repetition: who waits to send again holds no place.
+    const limited = limit.around(kind, attempt, () => noPlace(settings, request))
+    return repeating(settings, request, limited)
   }
-})
+  return { settings, limit, send }
+}

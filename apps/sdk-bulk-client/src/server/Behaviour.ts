@@ -45,6 +45,8 @@ export interface Behaviour {
   readonly firstWriteRace: boolean
   /** What the Retry-After of a 429 says. */
   readonly retryAfterSeconds: number
+  /** Creates that may run at once; those beyond are refused with 429. */
+  readonly capacity: number
 }
 
 export const noFaults: FaultRates = { rateLimited: 0, serverError: 0, reset: 0, stall: 0 }
@@ -55,7 +57,8 @@ export const calm: Behaviour = {
   faults: noFaults,
   seed: 1,
   firstWriteRace: true,
-  retryAfterSeconds: 1
+  retryAfterSeconds: 1,
+  capacity: Number.POSITIVE_INFINITY
 }
 
 const Percentage = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
@@ -72,11 +75,12 @@ export const behaviourConfig: Config.Config<Behaviour> = Config.unwrap({
   },
   seed: Config.Int("T2E_SERVER_SEED").pipe(Config.withDefault(1)),
   firstWriteRace: Config.Boolean("T2E_SERVER_FIRST_WRITE_RACE").pipe(Config.withDefault(true)),
-  retryAfterSeconds: Config.Int("T2E_SERVER_RETRY_AFTER").pipe(Config.withDefault(1))
+  retryAfterSeconds: Config.Int("T2E_SERVER_RETRY_AFTER").pipe(Config.withDefault(1)),
+  capacity: Config.Int("T2E_SERVER_CAPACITY").pipe(Config.withDefault(Number.POSITIVE_INFINITY))
 })
 
 /** What a server is like, for the one who started it. */
-export const describe = ({ faults, firstWriteRace, latency, seed }: Behaviour): ReadonlyArray<string> => {
+export const describe = ({ capacity, faults, firstWriteRace, latency, seed }: Behaviour): ReadonlyArray<string> => {
   const given = [
     `429 ${faults.rateLimited} %`,
     `500 ${faults.serverError} %`,
@@ -86,6 +90,7 @@ export const describe = ({ faults, firstWriteRace, latency, seed }: Behaviour): 
   return [
     `latency: ${latency}`,
     `faults: ${given.join(", ")} (seed ${seed})`,
+    `creates at once: ${Number.isFinite(capacity) ? capacity : "any number"}`,
     `race of a project's first writes: ${firstWriteRace ? "on" : "off"}`
   ]
 }

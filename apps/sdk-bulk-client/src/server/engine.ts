@@ -18,6 +18,8 @@ export interface Counts {
   readonly replayed: number
   /** Faults given. */
   readonly faults: number
+  /** Creates refused because there were too many at once. */
+  readonly overloads: number
   /** The most creates that ran at once. */
   readonly mostAtOnce: number
 }
@@ -120,6 +122,8 @@ export const make = (options: EngineOptions): Effect.Effect<Engine, never, Scope
     let faults = 0
     let running = 0
     let mostAtOnce = 0
+    let overloads = 0
+    const tooMany = refusal(429, "Too many requests", { "retry-after": String(behaviour.retryAfterSeconds) })
 
     const authorised = (request: Request): Answer | undefined => {
       const bearer = /^Bearer (.+)$/.exec(request.headers["authorization"] ?? "")?.[1]
@@ -143,7 +147,7 @@ export const make = (options: EngineOptions): Effect.Effect<Engine, never, Scope
         if (fault !== undefined) faults++
         switch (fault) {
           case "rateLimited":
-            return respond(refusal(429, "Too many requests", { "retry-after": String(behaviour.retryAfterSeconds) }))
+            return respond(tooMany)
           case "serverError":
             return respond(refusal(500, "The server stumbled"))
           // Every other time the work is done and only its answer is lost: the hardest case for a client.
@@ -213,6 +217,10 @@ export const make = (options: EngineOptions): Effect.Effect<Engine, never, Scope
           .update(`${collection}\n${project}\n${JSON.stringify(input)}`)
           .digest("hex")
         const execute = Effect.suspend(() => {
+          if (running >= behaviour.capacity) {
+            overloads++
+            return Effect.succeed(tooMany)
+          }
           const first = behaviour.firstWriteRace && project !== "" && !store.isWritten(project)
           // The real API makes a project's collection at its first write, and refuses what comes in between.
           if (first && preparing.has(project)) {
@@ -243,7 +251,7 @@ export const make = (options: EngineOptions): Effect.Effect<Engine, never, Scope
       guarded,
       inProject,
       creating,
-      counts: () => ({ created: { ...created }, requests, replayed, faults, mostAtOnce })
+      counts: () => ({ created: { ...created }, requests, replayed, faults, overloads, mostAtOnce })
     }
   })
 
