@@ -223,11 +223,20 @@ describe("the progress bar", () => {
     expect(drawn.at(-1)).toBe("\n")
   })
 
-  it("is not drawn where nobody looks", () => {
+  it("makes room for a note above it", () => {
+    const drawn: Array<string> = []
+    const bar = ProgressBar.make(2, { isTTY: true, write: (text) => drawn.push(text) }, () => 0)
+    bar.note("item 1: no")
+    expect(drawn[0]).toBe("\r\u001b[Kitem 1: no\n")
+    expect(drawn[1]).toContain("0/2")
+  })
+
+  it("is not drawn where nobody looks, but its notes are", () => {
     const drawn: Array<string> = []
     const bar = ProgressBar.make(1, { write: (text) => drawn.push(text) }, () => 0)
     bar.update({ done: 1, total: 1, created: 1, failed: 0 })
+    bar.note("item 0: no")
     bar.end()
-    expect(drawn).toEqual([])
+    expect(drawn).toEqual(["item 0: no\n"])
   })
 })

@@ -134,10 +134,10 @@ export const bulkCreate = Command.make(
         signal
       }).pipe(
         Stream.runForEach((result) =>
-          Effect.gen(function* () {
+          Effect.sync(() => {
             counts[result.status]++
             write(result)
-            if (result.error !== undefined) yield* Console.error(`\nitem ${result.index}: ${result.error.message}`)
+            if (result.error !== undefined) bar.note(`item ${result.index}: ${result.error.message}`)
           })
         ),
         Effect.ensuring(summary)

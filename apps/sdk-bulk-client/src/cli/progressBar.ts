@@ -25,28 +25,38 @@ export const line = ({ done, failed }: Progress, total: number, elapsedMillis: n
 
 export interface ProgressBar {
   readonly update: (progress: Progress) => void
+  /** Writes a line of its own above the bar. */
+  readonly note: (text: string) => void
   /** Leaves the last state standing and ends the line. */
   readonly end: () => void
 }
 
-/** A bar on `out`; nothing where that is no terminal. */
+const clear = "\r\u001b[K"
+
+/** A bar on `out`; where that is no terminal, its notes alone. */
 export const make = (
   total: number,
   out: { readonly isTTY?: boolean | undefined; readonly write: (text: string) => unknown },
   now: () => number
 ): ProgressBar => {
-  if (out.isTTY !== true) return { update: () => undefined, end: () => undefined }
+  if (out.isTTY !== true) {
+    return { update: () => undefined, note: (text) => out.write(`${text}\n`), end: () => undefined }
+  }
   const startedAt = now()
   let drawnAt = Number.NEGATIVE_INFINITY
   let last: Progress = { done: 0, total, created: 0, failed: 0 }
   const draw = (): void => {
     drawnAt = now()
-    out.write(`\r\u001b[K${line(last, total, drawnAt - startedAt)}`)
+    out.write(`${clear}${line(last, total, drawnAt - startedAt)}`)
   }
   return {
     update: (progress) => {
       last = progress
       if (now() - drawnAt >= betweenMillis) draw()
+    },
+    note: (text) => {
+      out.write(`${clear}${text}\n`)
+      draw()
     },
     end: () => {
       draw()
