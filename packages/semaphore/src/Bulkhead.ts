@@ -9,7 +9,8 @@ import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { makePermits } from "./internal/permits.ts"
+import { using, usingInTime } from "./internal/gate.ts"
+import { PermitQueue } from "./internal/permitQueue.ts"
 import type * as Semaphore from "./Semaphore.ts"
 
 /** What a refused caller is told. */
@@ -80,7 +81,7 @@ export const makeUnsafe = ({ maxWait, maxWaiting, permits }: Options): Bulkhead 
   if (!Number.isSafeInteger(maxWaiting) || maxWaiting < 0) {
     throw new RangeError(`Cannot make a bulkhead with maxWaiting ${maxWaiting}: a whole number, 0 or more, is needed`)
   }
-  const queue = makePermits(permits)
+  const queue = new PermitQueue<never>(permits)
   const duration = maxWait === undefined ? undefined : Duration.fromInputUnsafe(maxWait)
   let refused = 0
   const bound =
@@ -93,15 +94,15 @@ export const makeUnsafe = ({ maxWait, maxWaiting, permits }: Options): Bulkhead 
             return new BulkheadTimeout({ waitedMillis: Duration.toMillis(duration) })
           }
         }
-  const statsUnsafe = (): Semaphore.Stats => ({ ...queue.stats(), rejected: refused })
+  const statsUnsafe = (): Semaphore.Stats => ({ ...queue.snapshot(), rejected: refused })
   return {
     withPermit: <A, E, R>(self: Effect.Effect<A, E, R>) =>
       Effect.suspend((): Effect.Effect<A, E | BulkheadFull | BulkheadTimeout, R> => {
-        if (queue.isFull(maxWaiting)) {
+        if (!queue.isFree(1) && queue.waiting >= maxWaiting) {
           refused++
           return Effect.fail(new BulkheadFull({ permits, maxWaiting }))
         }
-        return queue.using(self, 1, bound)
+        return bound === undefined ? using(queue, self, 1) : usingInTime(queue, self, 1, bound)
       }),
     stats: Effect.sync(statsUnsafe),
     statsUnsafe

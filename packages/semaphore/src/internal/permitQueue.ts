@@ -4,92 +4,147 @@
 // interrupted between hand-off and resumption owns permits that it will never
 // use; `leave` gives them to the next.
 //
-// The queue is a doubly linked list through the waiters themselves, so that
-// joining, leaving from the middle and admission are O(1) each, and no node is
-// allocated beside the waiter.
+// Last in, first out differs in one thing only: who comes goes before all who
+// wait, so that it need not wait at all when its permits are free.
 
-import type * as Effect from "effect/Effect"
-import type * as Scheduler from "effect/Scheduler"
+import * as Effect from "effect/Effect"
+import { checkPermits, type Gate, isCount, Line, permitsWord, settle, type Waiter } from "./gate.ts"
 
-/** One fiber that waits, and its place in the queue. */
-export interface Waiter {
-  readonly permits: number
-  /** The dispatcher of the fiber that waits: it is resumed by its own scheduler, after the one that releases. */
-  readonly dispatcher: Scheduler.SchedulerDispatcher
-  resume: ((effect: Effect.Effect<void>) => void) | undefined
-  state: "waiting" | "admitted" | "expired"
-  previous: Waiter | undefined
-  next: Waiter | undefined
+export interface Snapshot {
+  readonly capacity: number
+  readonly held: number
+  readonly available: number
+  readonly waiting: number
+  readonly admitted: number
 }
 
-/** The permits, and who waits for them. */
-export interface PermitQueue {
+export class PermitQueue<E = never> implements Gate<E> {
+  private readonly line: Line = new Line()
+  private readonly isLifo: boolean
+  /** What a resize may still grow to is not known, so only the largest capacity so far tells what can never be served. */
+  private largest: number
+  private idleListeners: Array<() => void> = []
   capacity: number
-  held: number
-  waiting: number
-  admitted: number
-  head: Waiter | undefined
-  tail: Waiter | undefined
-  readonly resumed: Effect.Effect<void>
-}
+  held = 0
+  waiting = 0
+  admitted = 0
+  refusal: Effect.Effect<never, E> | undefined
 
-/** Whether `permits` are free and nobody has waited for longer. */
-export const isFree = (queue: PermitQueue, permits: number): boolean =>
-  queue.head === undefined && queue.held + permits <= queue.capacity
-
-/** Takes permits that {@link isFree} has found. */
-export const take = (queue: PermitQueue, permits: number): void => {
-  queue.held += permits
-  queue.admitted++
-}
-
-/** Puts a waiter at the end. */
-export const join = (queue: PermitQueue, waiter: Waiter): void => {
-  waiter.previous = queue.tail
-  if (queue.tail === undefined) queue.head = waiter
-  else queue.tail.next = waiter
-  queue.tail = waiter
-  queue.waiting++
-}
-
-const unlink = (queue: PermitQueue, waiter: Waiter): void => {
-  if (waiter.previous === undefined) queue.head = waiter.next
-  else waiter.previous.next = waiter.next
-  if (waiter.next === undefined) queue.tail = waiter.previous
-  else waiter.next.previous = waiter.previous
-  waiter.previous = undefined
-  waiter.next = undefined
-  queue.waiting--
-}
-
-/** Hands permits to the head for as long as they suffice. Amortised O(1) for each waiter. */
-export const admit = (queue: PermitQueue): void => {
-  let head = queue.head
-  while (head !== undefined && queue.held + head.permits <= queue.capacity) {
-    const waiter = head
-    unlink(queue, waiter)
-    take(queue, waiter.permits)
-    waiter.state = "admitted"
-    // A waiter that has not yet suspended finds its state when it does.
-    if (waiter.resume !== undefined) waiter.dispatcher.scheduleTask(() => waiter.resume?.(queue.resumed), 0)
-    head = queue.head
+  constructor(capacity: number, isLifo = false) {
+    if (!isCount(capacity)) {
+      throw new RangeError(`Cannot make a semaphore of ${capacity} permits: a whole number, 0 or more, is needed`)
+    }
+    this.capacity = capacity
+    this.largest = capacity
+    this.isLifo = isLifo
   }
-}
 
-/** Gives permits back and hands them on. */
-export const release = (queue: PermitQueue, permits: number): void => {
-  queue.held -= permits
-  if (queue.head !== undefined) admit(queue)
-}
-
-/** Takes an interrupted waiter out; what it was handed already goes to the next. */
-export const leave = (queue: PermitQueue, waiter: Waiter): void => {
-  if (waiter.state === "expired") return
-  if (waiter.state === "admitted") {
-    release(queue, waiter.permits)
-    return
+  check(permits: number): void {
+    checkPermits(permits, this.largest)
   }
-  unlink(queue, waiter)
-  // It may have been the heavy one at the head that held back lighter ones.
-  admit(queue)
+
+  isFree(permits: number): boolean {
+    return (this.line.head === undefined || this.isLifo) && this.held + permits <= this.capacity
+  }
+
+  take(permits: number): void {
+    this.held += permits
+    this.admitted++
+  }
+
+  join(waiter: Waiter): void {
+    if (this.isLifo) this.line.prepend(waiter)
+    else this.line.append(waiter)
+    this.waiting++
+  }
+
+  leave(waiter: Waiter): void {
+    if (waiter.state === "admitted") {
+      this.release(waiter.permits)
+      return
+    }
+    this.remove(waiter)
+    // It may have been the heavy one at the head that held back lighter ones.
+    this.admit()
+    this.tellIdle()
+  }
+
+  release(permits: number): void {
+    this.held -= permits
+    if (this.line.head !== undefined) this.admit()
+    if (this.held === 0 && this.idleListeners.length > 0) this.tellIdle()
+  }
+
+  /** As {@link release}, for permits that somebody says he holds; answers how many are then free. */
+  giveBack(permits: number): number {
+    if (!isCount(permits) || permits > this.held) {
+      throw new RangeError(`Cannot release ${permitsWord(permits)}: ${this.held} are held`)
+    }
+    this.release(permits)
+    return this.available
+  }
+
+  resize(permits: number): void {
+    if (!isCount(permits)) {
+      throw new RangeError(`Cannot resize to ${permits} permits: a whole number, 0 or more, is needed`)
+    }
+    this.capacity = permits
+    this.largest = Math.max(this.largest, permits)
+    this.admit()
+  }
+
+  /** Refuses all who wait and all who come; whoever holds permits keeps them to his end. */
+  close(refusal: Effect.Effect<never, E>): void {
+    if (this.refusal !== undefined) return
+    this.refusal = refusal
+    for (let waiter = this.line.head; waiter !== undefined; waiter = this.line.head) {
+      this.remove(waiter)
+      settle(waiter, "refused")
+    }
+    this.tellIdle()
+  }
+
+  /** Completes as soon as nobody holds or awaits permits. */
+  readonly idle: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const listener = (): void => resume(Effect.void)
+    this.idleListeners.push(listener)
+    this.tellIdle()
+    return Effect.sync(() => {
+      this.idleListeners = this.idleListeners.filter((other) => other !== listener)
+    })
+  })
+
+  get available(): number {
+    return Math.max(0, this.capacity - this.held)
+  }
+
+  snapshot(): Snapshot {
+    const { admitted, available, capacity, held, waiting } = this
+    return { capacity, held, available, waiting, admitted }
+  }
+
+  /** Hands permits to the head for as long as they suffice. Amortised O(1) for each waiter. */
+  private admit(): void {
+    for (
+      let waiter = this.line.head;
+      waiter !== undefined && this.held + waiter.permits <= this.capacity;
+      waiter = this.line.head
+    ) {
+      this.remove(waiter)
+      this.take(waiter.permits)
+      settle(waiter, "admitted")
+    }
+  }
+
+  private remove(waiter: Waiter): void {
+    this.line.remove(waiter)
+    this.waiting--
+  }
+
+  private tellIdle(): void {
+    if (this.held > 0 || this.waiting > 0) return
+    const listeners = this.idleListeners
+    this.idleListeners = []
+    for (const listener of listeners) listener()
+  }
 }
