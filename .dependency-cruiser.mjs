@@ -1,7 +1,7 @@
 // Who may import whom. docs/architecture.md tells why.
 
 const leaves = "semaphore|rate-limiter|retry|metrics|schedule-explorer"
-const composites = "http-pool|redis"
+const composites = "http-pool|grpc-pool|redis"
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {

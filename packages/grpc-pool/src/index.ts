@@ -1,0 +1,1 @@
+export * as GrpcError from "./GrpcError.ts"
