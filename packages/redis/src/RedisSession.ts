@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Redis from "effect/persistence/Redis"
 import * as Mechanism from "./internal/session.ts"
@@ -99,6 +100,13 @@ export interface RedisSession {
   readonly prefix: string
   /** Runs a script in one round trip; in two the first time a server sees it. */
   evaluate(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>): Effect.Effect<unknown, RedisAway>
+  /** The same outside of an effect. */
+  evaluateUnsafe(
+    script: Script,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string>,
+    done: (exit: Exit.Exit<unknown, RedisAway>) => void
+  ): void
   /** Begins, once a process, to listen on `prefix:wake:id`, and waits until that was tried. */
   readonly subscribed: Effect.Effect<void>
   /** Calls a function with what follows the topic and a space in a message. */

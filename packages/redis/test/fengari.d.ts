@@ -19,6 +19,8 @@ declare module "fengari" {
     LUA_TTABLE: number
     lua_call: (L: LuaState, args: number, results: number) => void
     lua_createtable: (L: LuaState, array: number, hash: number) => void
+    lua_getfield: (L: LuaState, index: number, name: Uint8Array) => number
+    lua_getglobal: (L: LuaState, name: Uint8Array) => number
     lua_gettop: (L: LuaState) => number
     lua_pcall: (L: LuaState, args: number, results: number, handler: number) => number
     lua_pop: (L: LuaState, count: number) => void

@@ -16,6 +16,11 @@ export interface Interpreter {
 export const makeInterpreter = (call: (command: ReadonlyArray<string>) => Value): Interpreter => {
   const L = lauxlib.luaL_newstate()
   lualib.luaL_openlibs(L)
+  // Where Lua 5.1 has it.
+  lua.lua_getglobal(L, to_luastring("table"))
+  lua.lua_getfield(L, -1, to_luastring("unpack"))
+  lua.lua_setglobal(L, to_luastring("unpack"))
+  lua.lua_pop(L, 1)
   const compiled = new Map<string, number>()
 
   const push = (value: Value): void => {

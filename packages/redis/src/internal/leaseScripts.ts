@@ -1,11 +1,12 @@
 // The protocol of LeasedSemaphore, as Redis runs it.
 //
-// A request is a ticket: `<session>.<number>`, written by whoever asks, so that
-// what was asked can be taken back without knowing how far it came. Five keys, in one slot:
+// A request is a ticket, known by the id that whoever asks gives it, so that
+// what was asked can be taken back without knowing how far it came. It is
+// written "id weight" while it waits, "id weight token slot,slot…" while it holds.
+// Four keys, in one slot of a cluster:
 //
-//   state    hash     capacity, held, token, top, turn
-//   tickets  hash     ticket -> "weight" while it waits,
-//                               "weight token slot,slot…" while it holds
+//   state    string   capacity, held, the last token, top, the last turn, how many
+//                     wait, and a time before which no ticket ends
 //   queue    zset     tickets that wait, by turn
 //   expiry   zset     every ticket, by the time it ends unless renewed
 //   free     zset     slots below `top` that nobody holds
@@ -20,62 +21,81 @@
 // microseconds: it grows even where the data were lost, unless Redis's clock was
 // set back by more than the loss took.
 //
-// Cost in Redis: O(log n) a ticket, O(weight) for its slots.
+// Cost in Redis: O(log n) a ticket, O(weight) for its slots. A ticket that is taken
+// away by a process that did not hear what became of it costs O(n) once a command.
 
 import type { Script } from "../RedisSession.ts"
 
-// Lua that Redis 7 and any later Lua understand alike. Whole numbers go through `int`, since Lua writes large ones with an exponent.
+// Lua that Redis 7 and later Luas understand alike. Whole numbers are written by `int`: Lua writes large ones with an exponent.
 const prelude = `
-local state, tickets, queue, expiry, free = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local wake, defaultCapacity = ARGV[1], ARGV[2]
-local lease = tonumber(ARGV[3])
-local call = redis.call
+local state, queue, expiry, free = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local call, match, never = redis.call, string.match, 9e15
 local function int(n) return string.format('%.0f', n) end
 local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local read = call('HMGET', state, 'capacity', 'held', 'token', 'top', 'turn')
-local capacity = tonumber(read[1] or defaultCapacity)
-local held, token = tonumber(read[2] or 0), tonumber(read[3] or 0)
-local top, turn = tonumber(read[4] or 0), tonumber(read[5] or 0)
-local known = read[1]
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local c, h, t, p, u, w, s = match(call('GET', state) or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+local capacity, lease = tonumber(c or ARGV[2]), tonumber(ARGV[3])
+local held, token, top = tonumber(h or 0), tonumber(t or 0), tonumber(p or 0)
+local turn, waiting, soonest = tonumber(u or 0), tonumber(w or 0), tonumber(s or never)
+local freed, index = {}, nil
 
 local function save()
-  if known then call('HSET', state, 'held', int(held), 'token', int(token), 'top', int(top), 'turn', int(turn))
-  else call('HSET', state, 'capacity', int(capacity), 'held', int(held), 'token', int(token), 'top', int(top), 'turn', int(turn)) end
+  if held == 0 then
+    if top > #freed then call('DEL', free) end
+    top = 0
+  elseif #freed > 0 then
+    local pairs = {}
+    for _, slot in ipairs(freed) do
+      pairs[#pairs + 1] = slot
+      pairs[#pairs + 1] = slot
+    end
+    for at = 1, #pairs, 1000 do call('ZADD', free, unpack(pairs, at, math.min(at + 999, #pairs))) end
+  end
+  call('SET', state, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', capacity, held, token, top, turn, waiting, soonest))
 end
 
-local function drop(ticket)
-  local record = call('HGET', tickets, ticket)
-  if not record then return false end
-  call('HDEL', tickets, ticket)
-  call('ZREM', expiry, ticket)
-  local weight, slots = string.match(record, '^(%d+) %d+ (.*)$')
-  if not weight then
-    call('ZREM', queue, ticket)
-    return true
+local function expires(at, ticket)
+  call('ZADD', expiry, int(at), ticket)
+  if at < soonest then soonest = at end
+end
+
+local function find(id)
+  if not index then
+    index = {}
+    for _, ticket in ipairs(call('ZRANGE', expiry, 0, -1)) do index[match(ticket, '^%S+')] = ticket end
   end
-  held = held - tonumber(weight)
-  if held > 0 then
-    for slot in string.gmatch(slots, '%d+') do call('ZADD', free, slot, slot) end
+  return index[id]
+end
+
+local function remove(ticket)
+  if call('ZREM', expiry, ticket) == 0 then return false end
+  if index then index[match(ticket, '^%S+')] = nil end
+  local weight, slots = match(ticket, '^%S+ (%d+) %d+ (%S+)$')
+  if weight then
+    held = held - weight
+    for slot in string.gmatch(slots, '%d+') do freed[#freed + 1] = slot end
   else
-    if top > 1 then call('DEL', free) end
-    top = 0
+    call('ZREM', queue, ticket)
+    waiting = waiting - 1
   end
   return true
 end
 
 local function sweep()
+  if now < soonest then return false end
   local gone = call('ZRANGEBYSCORE', expiry, '-inf', int(now))
-  for _, ticket in ipairs(gone) do drop(ticket) end
+  for _, ticket in ipairs(gone) do remove(ticket) end
+  soonest = tonumber(call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2] or never)
   return #gone > 0
 end
 
-local function grant(ticket, weight)
-  token = math.max(token + 1, micros)
+local function grant(ticket, weight, at)
+  token = math.max(token + 1, time[1] * 1000000 + time[2])
   local slots = {}
   for i = 1, weight do
-    if top > held then
+    if #freed > 0 then
+      slots[i] = table.remove(freed)
+    elseif top > held then
       slots[i] = call('ZPOPMIN', free)[1]
     else
       slots[i] = int(top)
@@ -84,83 +104,65 @@ local function grant(ticket, weight)
     held = held + 1
   end
   local granted = int(token) .. ' ' .. table.concat(slots, ',')
-  call('HSET', tickets, ticket, int(weight) .. ' ' .. granted)
+  expires(at, ticket .. ' ' .. granted)
   return granted
 end
 
 local function serve()
-  while held < capacity do
-    local head = call('ZRANGE', queue, 0, 0)[1]
-    if not head then return end
-    local weight = tonumber(call('HGET', tickets, head))
+  while waiting > 0 and held < capacity do
+    local ticket = call('ZRANGE', queue, 0, 0)[1]
+    local id, session, weight = match(ticket, '^(([^.]+)%S+) (%d+)$')
+    weight = tonumber(weight)
     if held + weight > capacity then return end
-    call('ZREM', queue, head)
-    call('PUBLISH', wake .. string.match(head, '^[^.]+'), head .. ' ' .. grant(head, weight))
+    local at = tonumber(call('ZSCORE', expiry, ticket))
+    call('ZREM', queue, ticket)
+    call('ZREM', expiry, ticket)
+    waiting, index = waiting - 1, nil
+    call('PUBLISH', ARGV[1] .. session, id .. ' ' .. grant(ticket, weight, at))
   end
-end
-
-local function untilNext()
-  local first = call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2]
-  return first and int(math.max(0, tonumber(first) - now)) or '-1'
 end
 `
 
-/** Asks for permits. ARGV: ticket, weight, whether to wait. */
-export const acquireScript: Script = {
-  lua: `${prelude}
-local ticket, weight, wait = ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
-if sweep() then serve() end
-if call('ZCARD', queue) == 0 and held + weight <= capacity then
-  local granted = grant(ticket, weight)
-  call('ZADD', expiry, int(now + lease), ticket)
-  save()
-  return 'held ' .. int(capacity) .. ' ' .. granted
-end
-if not wait then
-  save()
-  return 'full ' .. int(capacity)
-end
-turn = turn + 1
-call('HSET', tickets, ticket, int(weight))
-call('ZADD', queue, int(turn), ticket)
-call('ZADD', expiry, int(now + lease), ticket)
-save()
-return 'waits ' .. int(capacity) .. ' ' .. untilNext()`
-}
-
-/** Gives permits back, and hands them on. ARGV: ticket. */
-export const releaseScript: Script = {
-  lua: `${prelude}
-drop(ARGV[4])
-sweep()
-serve()
-save()
-return int(capacity)`
-}
-
 /**
- * Renews tickets and takes others away. ARGV: how many to renew, these, then those to take away. Answers the capacity,
- * how long until a ticket ends, and for each that was to be renewed `gone`, `waits` or what it holds.
+ * What one process has to say, in one command. ARGV: how many tickets to take away and how many requests, then these
+ * tickets; id, weight and whether to wait of each request; and the tickets to renew. Answers the capacity, how long no
+ * ticket ends, and for each request `full`, `waits` or what it holds, for each that was to be renewed `gone`, `waits` or
+ * what it holds.
  */
-export const renewScript: Script = {
+export const exchangeScript: Script = {
   lua: `${prelude}
-local kept = tonumber(ARGV[4])
-for i = 5 + kept, #ARGV do drop(ARGV[i]) end
-sweep()
-local answers = { int(capacity), '' }
-serve()
-for i = 5, 4 + kept do
+local drops, asks = tonumber(ARGV[4]), tonumber(ARGV[5])
+local changed = sweep()
+for i = 6, 5 + drops do
   local ticket = ARGV[i]
-  local record = call('HGET', tickets, ticket)
-  if not record then
-    answers[#answers + 1] = 'gone'
-  else
-    call('ZADD', expiry, int(now + lease), ticket)
-    answers[#answers + 1] = string.match(record, '^%d+ (.*)$') or 'waits'
+  if remove(ticket) then
+    changed = true
+  elseif not match(ticket, ' .* ') then
+    local other = find(match(ticket, '^%S+'))
+    changed = other and remove(other) or changed
   end
 end
+if changed or #ARGV > 5 + drops + 3 * asks then serve() end
+local answers = { int(capacity), '0' }
+for i = 6 + drops, 5 + drops + 3 * asks, 3 do
+  local ticket, weight, answer = ARGV[i] .. ' ' .. ARGV[i + 1], tonumber(ARGV[i + 1]), 'full'
+  if waiting == 0 and held + weight <= capacity then
+    answer = grant(ticket, weight, now + lease)
+  elseif ARGV[i + 2] == '1' then
+    turn, waiting, answer = turn + 1, waiting + 1, 'waits'
+    call('ZADD', queue, int(turn), ticket)
+    expires(now + lease, ticket)
+  end
+  answers[#answers + 1] = answer
+end
+for i = 6 + drops + 3 * asks, #ARGV do
+  local ticket = ARGV[i]
+  if not call('ZSCORE', expiry, ticket) then ticket = find(match(ticket, '^%S+')) end
+  if ticket then expires(now + lease, ticket) end
+  answers[#answers + 1] = not ticket and 'gone' or match(ticket, '^%S+ %d+ (.*)$') or 'waits'
+end
 save()
-answers[2] = untilNext()
+answers[2] = int(soonest - now)
 return answers`
 }
 
@@ -168,7 +170,6 @@ return answers`
 export const resizeScript: Script = {
   lua: `${prelude}
 capacity = tonumber(ARGV[4])
-known = false
 sweep()
 serve()
 save()
@@ -181,5 +182,5 @@ export const inspectScript: Script = {
 sweep()
 serve()
 save()
-return { int(capacity), int(held), int(call('ZCARD', queue)), int(token) }`
+return { int(capacity), int(held), int(waiting), int(token) }`
 }

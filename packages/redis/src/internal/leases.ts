@@ -21,7 +21,8 @@ import type { LeaseLost, LeaseLostFields, Shared, Stats } from "../LeasedSemapho
 import type { RedisAway, RedisSession } from "../RedisSession.ts"
 import type { WhenAway } from "../WhenAway.ts"
 import { type Cell, makeCell, type Restore, settle, suspended } from "./cell.ts"
-import { acquireScript, inspectScript, releaseScript, renewScript, resizeScript } from "./leaseScripts.ts"
+import { makeCombiner } from "./combiner.ts"
+import { exchangeScript, inspectScript, resizeScript } from "./leaseScripts.ts"
 import { makeLocalPermits } from "./localPermits.ts"
 import { millisOf } from "./time.ts"
 
@@ -54,6 +55,8 @@ interface Ticket {
   state: "asking" | "waiting" | "held" | "ended"
   /** Until when it surely stands in Redis, if nothing renews it. */
   validUntil: number
+  /** As it stands in Redis, as far as is known. */
+  written: string
   token: number
   slots: ReadonlyArray<number>
 }
@@ -68,8 +71,25 @@ export interface Leases {
   readonly stats: () => Stats
 }
 
-/** Tickets that one command renews: a script that runs for long holds up everybody's. */
+/** What a process has to say to Redis. */
+interface Saying {
+  /** Tickets to take away. */
+  readonly drops: ReadonlyArray<string>
+  readonly asks: ReadonlyArray<{ readonly ticket: Ticket; readonly mayWait: boolean }>
+  /** Tickets to renew. */
+  readonly keeps: ReadonlyArray<Ticket>
+}
+
+/** What it is answered, in the order of its saying. */
+interface Heard {
+  readonly sentAt: number
+  readonly asks: ReadonlyArray<string>
+  readonly keeps: ReadonlyArray<string>
+}
+
+// A script that runs for long holds up everybody's.
 const renewedAtOnce = 500
+const saidAtOnce = 100
 
 export const checkWeight = (weight: number): void => {
   if (!Number.isSafeInteger(weight) || weight < 1) {
@@ -95,7 +115,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     const clock = yield* Clock.Clock
     const now = (): number => millisOf(clock)
     const base = `${session.prefix}:{${name}}`
-    const keys = ["state", "tickets", "queue", "expiry", "free"].map((part) => `${base}:${part}`)
+    const keys = ["state", "queue", "expiry", "free"].map((part) => `${base}:${part}`)
     const wakePrefix = `${session.prefix}:wake:`
 
     /** Tickets that Redis is known to have, in the order of their asking. */
@@ -128,15 +148,21 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       largest = Math.max(largest, capacity)
     }
 
+    const withCommon = (args: ReadonlyArray<string>): ReadonlyArray<string> => [
+      wakePrefix,
+      String(capacity),
+      String(leaseMillis),
+      ...args
+    ]
     const evaluate = (script: { readonly lua: string }, ...args: ReadonlyArray<string>) =>
-      session.evaluate(script, keys, [wakePrefix, String(capacity), String(leaseMillis), ...args])
+      Effect.suspend(() => session.evaluate(script, keys, withCommon(args)))
 
     const awake = (): void => {
       if (work.openUnsafe()) renewAt = now() + leaseMillis / 3
     }
 
-    const drop = (id: string): void => {
-      dropped.set(id, now() + leaseMillis)
+    const drop = (ticket: Ticket): void => {
+      dropped.set(ticket.written, now() + leaseMillis)
       awake()
     }
 
@@ -144,6 +170,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       const space = granted.indexOf(" ")
       ticket.token = Number(granted.slice(0, space))
       ticket.slots = numbers(granted.slice(space + 1))
+      ticket.written = `${ticket.id} ${ticket.weight} ${granted}`
       if (ticket.state === "waiting") waiting--
       ticket.state = "held"
       held += ticket.weight
@@ -176,14 +203,16 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     }
 
     const leaveAndAskAgain = (ticket: Ticket): void => {
-      drop(ticket.id)
+      drop(ticket)
       sendBack(ticket)
     }
 
     const newTicket = (weight: number): Ticket => {
+      const id = `${session.id}.${session.nextNumber()}`
       const ticket: Ticket = {
-        id: `${session.id}.${session.nextNumber()}`,
+        id,
         weight,
+        written: `${id} ${weight}`,
         cell: makeCell(),
         lost: Deferred.makeUnsafe(),
         state: "asking",
@@ -205,7 +234,10 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       end: () => {
         if (ticket.state === "ended") return Effect.void
         end(ticket)
-        return Effect.catch(evaluate(releaseScript, ticket.id), () => Effect.sync(() => drop(ticket.id)))
+        return Effect.matchEffect(conversation.ask({ drops: [ticket.written], asks: [], keeps: [] }), {
+          onFailure: () => Effect.sync(() => drop(ticket)),
+          onSuccess: () => Effect.void
+        })
       }
     })
 
@@ -221,34 +253,75 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       }
     }
 
+    const converse = (
+      sayings: ReadonlyArray<Saying>,
+      done: (exit: Exit.Exit<ReadonlyArray<Heard>, RedisAway>) => void
+    ): void => {
+      const sentAt = now()
+      const drops = [...sayings.flatMap((saying) => saying.drops), ...leavers()]
+      const asks = sayings.flatMap((saying) => saying.asks)
+      const keeps = sayings.flatMap((saying) => saying.keeps)
+      const args = withCommon([
+        String(drops.length),
+        String(asks.length),
+        ...drops,
+        ...asks.flatMap(({ mayWait, ticket }) => [ticket.id, String(ticket.weight), mayWait ? "1" : "0"]),
+        ...keeps.map(({ written }) => written)
+      ])
+      const understand = (answer: unknown): ReadonlyArray<Heard> => {
+        const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
+        learnCapacity(heard)
+        for (const written of drops) dropped.delete(written)
+        const soonest = now() + Math.max(0, Number(next)) + 1
+        if (keeps.length > 0) pollAt = soonest
+        else if (soonest < pollAt) {
+          pollAt = soonest
+          if (soonest < renewAt) hurry.openUnsafe()
+        }
+        const ofAsks = answers.slice(0, asks.length)
+        const ofKeeps = answers.slice(asks.length)
+        return sayings.map((saying) => ({
+          sentAt,
+          asks: ofAsks.splice(0, saying.asks.length),
+          keeps: ofKeeps.splice(0, saying.keeps.length)
+        }))
+      }
+      session.evaluateUnsafe(exchangeScript, keys, args, (exit) => done(Exit.map(exit, understand)))
+    }
+
+    const conversation = makeCombiner<Saying, Heard, RedisAway>({
+      most: saidAtOnce,
+      run: converse
+    })
+
     /** Asks Redis, and answers whether it may be waited for. Fails as Redis does. */
     const ask = (ticket: Ticket, mayWait: boolean): Effect.Effect<boolean, RedisAway> =>
-      Effect.map(evaluate(acquireScript, ticket.id, String(ticket.weight), mayWait ? "1" : "0"), (answer) => {
-        const [verdict = "", heard = "", first = "", second = ""] = String(answer).split(" ")
-        learnCapacity(heard)
+      Effect.map(conversation.ask({ drops: [], asks: [{ ticket, mayWait }], keeps: [] }), ({ asks: [answer = ""] }) => {
         // The message that permits were handed over may have come before the answer that they must be waited for.
         if (ticket.state === "held") return true
-        if (verdict === "held") {
-          hold(ticket, `${first} ${second}`)
+        if (answer === "full") return false
+        if (answer !== "waits") {
+          hold(ticket, answer)
           return true
         }
-        if (verdict === "full") return false
         ticket.state = "waiting"
         waiting++
         tickets.set(ticket.id, ticket)
         awake()
-        const next = now() + Number(first) + 1
-        if (next < pollAt) {
-          pollAt = next
-          if (next < renewAt) hurry.openUnsafe()
-        }
         return true
       })
+
+    /** What may go with the next command. Those that have ended in Redis by now go nowhere. */
+    const leavers = (): ReadonlyArray<string> => {
+      hasLeavers = false
+      for (const [written, until] of dropped) if (until < now()) dropped.delete(written)
+      return [...dropped.keys()].slice(0, renewedAtOnce)
+    }
 
     const abandon = (ticket: Ticket): void => {
       if (ticket.state === "ended") return
       end(ticket)
-      drop(ticket.id)
+      drop(ticket)
       hasLeavers = true
       hurry.openUnsafe()
     }
@@ -316,32 +389,17 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       if (answer !== "waits" && ticket.state === "waiting") hold(ticket, answer)
     }
 
-    const renewSome = (some: ReadonlyArray<Ticket>, drops: ReadonlyArray<string>) =>
-      Effect.suspend(() => {
-        const sentAt = now()
-        const ids = some.map((ticket) => ticket.id)
-        return Effect.map(evaluate(renewScript, String(ids.length), ...ids, ...drops), (answer) => {
-          const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
-          learnCapacity(heard)
-          pollAt = Number(next) < 0 ? Number.POSITIVE_INFINITY : now() + Number(next) + 1
-          for (const [index, ticket] of some.entries()) apply(ticket, answers[index] ?? "gone", sentAt)
-          for (const id of drops) dropped.delete(id)
-        })
+    const renewSome = (keeps: ReadonlyArray<Ticket>) =>
+      Effect.map(conversation.ask({ drops: [], asks: [], keeps }), (heard) => {
+        for (const [index, ticket] of keeps.entries()) apply(ticket, heard.keeps[index] ?? "gone", heard.sentAt)
       })
-
-    /** What may go with the next command. Those that have ended in Redis by now go nowhere. */
-    const leavers = (): ReadonlyArray<string> => {
-      hasLeavers = false
-      for (const [id, until] of dropped) if (until < now()) dropped.delete(id)
-      return [...dropped.keys()].slice(0, renewedAtOnce)
-    }
 
     const renew = Effect.suspend(() => {
       renewAt = now() + leaseMillis / 3
       const all = [...tickets.values()]
-      const batches = [renewSome(all.slice(0, renewedAtOnce), leavers())]
+      const batches = [renewSome(all.slice(0, renewedAtOnce))]
       for (let at = renewedAtOnce; at < all.length; at += renewedAtOnce) {
-        batches.push(renewSome(all.slice(at, at + renewedAtOnce), []))
+        batches.push(renewSome(all.slice(at, at + renewedAtOnce)))
       }
       // Whether it comes through or not, the next one is due: the guard looks after what it leaves.
       return Effect.ignore(Effect.all(batches, { discard: true }))
@@ -357,7 +415,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       hurry.closeUnsafe()
       if (pause <= 0) return renew
       // Leavers go at once and alone: those who stay need not be renewed each time that one leaves.
-      if (hasLeavers) return Effect.ignore(renewSome([], leavers()))
+      if (hasLeavers) return Effect.ignore(renewSome([]))
       return Effect.raceFirst(Effect.sleep(pause), hurry.await)
     })
 
@@ -367,7 +425,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       if (ticket.state === "waiting" && isAway) leaveAndAskAgain(ticket)
       if (ticket.state === "held" && !(isAway && whenAway !== "failClosed")) {
         lose(ticket, "expired")
-        drop(ticket.id)
+        drop(ticket)
       }
     }
 

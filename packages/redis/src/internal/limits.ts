@@ -4,9 +4,11 @@
 import type * as Duration from "effect/Duration"
 import * as Durations from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { RedisAway, RedisSession } from "../RedisSession.ts"
 import type { WhenAway } from "../WhenAway.ts"
 import type { Restore } from "./cell.ts"
+import { type Combiner, makeCombiner } from "./combiner.ts"
 import { refundScript, takeScript } from "./limitScripts.ts"
 import { makeLocalLimits } from "./localLimits.ts"
 import { nowMillis } from "./time.ts"
@@ -96,10 +98,10 @@ export const checkCost = (shape: Shape, cost: number, least: number): void => {
   }
 }
 
-const refused = (remaining: number): Part => ({ remaining, retryMillis: 0, resetMillis: 0, taken: 0, stamp: "" })
+const refused = (remaining: number): Part => ({ remaining, retryMillis: 0, resetMillis: 0, taken: 0, stamp: "-" })
 
-const parse = (answer: unknown): Outcome => {
-  const fields: ReadonlyArray<unknown> = Array.isArray(answer) ? answer : []
+const parse = (answer: string): Outcome => {
+  const fields = answer.split(" ")
   const parts: Array<Part> = []
   for (let at = 2; at < fields.length; at += 5) {
     parts.push({
@@ -107,11 +109,30 @@ const parse = (answer: unknown): Outcome => {
       retryMillis: Number(fields[at + 1]) / 1000,
       resetMillis: Number(fields[at + 2]) / 1000,
       taken: Number(fields[at + 3]),
-      stamp: String(fields[at + 4])
+      stamp: fields[at + 4] ?? "-"
     })
   }
-  return { allowed: Number(fields[0]) === 1, waitMillis: Number(fields[1]) / 1000, parts, isLocal: false }
+  return { allowed: fields[0] === "1", waitMillis: Number(fields[1]) / 1000, parts, isLocal: false }
 }
+
+interface Request {
+  readonly costs: ReadonlyArray<number>
+  readonly maxWaitMillis: number
+  readonly wants: ReadonlyArray<number>
+}
+
+const isOrdinary = ({ costs, maxWaitMillis, wants }: Request): boolean =>
+  maxWaitMillis === 0 && costs.every((cost) => cost === 1) && wants.every((want) => want === 1)
+
+const written = ({ costs, maxWaitMillis, wants }: Request): string => {
+  // A wait without end is longer than any that Redis would answer.
+  let text = maxWaitMillis === Number.POSITIVE_INFINITY ? "1e300" : String(maxWaitMillis * 1000)
+  for (const [index, cost] of costs.entries()) text += ` ${cost} ${wants[index] ?? 0}`
+  return text
+}
+
+/** Requests that one command decides on at most: a script that runs for long holds up everybody's. */
+const decidedAtOnce = 200
 
 export const makeLimits = (
   session: RedisSession,
@@ -123,25 +144,29 @@ export const makeLimits = (
   const start = `${session.prefix}:{${name}:`
   const local = makeLocalLimits(shapes, () => session.instances())
   const counts: Counts = { admitted: 0, admittedLocally: 0, rejected: 0 }
-  const fixed = shapes.map((shape) => [
-    shape.isWindow ? "w" : "g",
-    String(shape.limit),
-    String(shape.intervalMicros),
-    String(shape.burst)
-  ])
+  const script = takeScript(shapes)
   const keysOf = (key: string): ReadonlyArray<string> => suffixes.map((suffix) => start + key + suffix)
+  const combiners = new Map<string, Combiner<Request, string, RedisAway>>()
 
-  const argsOf = (
-    costs: ReadonlyArray<number>,
-    maxWaitMillis: number,
-    wants: ReadonlyArray<number>
-  ): ReadonlyArray<string> => {
-    // A wait without end is longer than any that Redis would answer.
-    const args = [maxWaitMillis === Number.POSITIVE_INFINITY ? "1e300" : String(maxWaitMillis * 1000)]
-    for (const [index, limit] of fixed.entries()) {
-      args.push(...limit, String(costs[index] ?? 0), String(wants[index] ?? 0))
-    }
-    return args
+  const combinerOf = (key: string): Combiner<Request, string, RedisAway> => {
+    const known = combiners.get(key)
+    if (known !== undefined) return known
+    const keys = keysOf(key)
+    const combiner = makeCombiner<Request, string, RedisAway>({
+      most: decidedAtOnce,
+      onIdle: () => combiners.delete(key),
+      run: (requests, done) =>
+        session.evaluateUnsafe(
+          script,
+          keys,
+          requests.every(isOrdinary)
+            ? [String(requests.length)]
+            : [String(requests.length), requests.map(written).join(" ")],
+          (exit) => done(Exit.map(exit, (answer) => String(answer).split(";")))
+        )
+    })
+    combiners.set(key, combiner)
+    return combiner
   }
 
   const counted = (outcome: Outcome): Outcome => {
@@ -173,9 +198,9 @@ export const makeLimits = (
 
   const refund = (key: string, outcome: Outcome): Effect.Effect<void> => {
     if (outcome.isLocal) return Effect.void
-    const args = fixed.flatMap((limit, index) => {
+    const args = shapes.flatMap((shape, index) => {
       const { stamp, taken } = outcome.parts[index] ?? refused(0)
-      return [...limit.slice(0, 3), String(taken), stamp]
+      return [shape.isWindow ? "w" : "g", String(shape.intervalMicros / shape.limit), String(taken), stamp]
     })
     return Effect.ignore(session.evaluate(refundScript, keysOf(key), args))
   }
@@ -183,10 +208,13 @@ export const makeLimits = (
   return {
     counts,
     decide: (key, costs, maxWaitMillis, wants = costs) =>
-      Effect.matchEffect(session.evaluate(takeScript, keysOf(key), argsOf(costs, maxWaitMillis, wants)), {
-        onFailure: (away) => without(away, key, costs, maxWaitMillis),
-        onSuccess: (answer) => Effect.succeed(counted(parse(answer)))
-      }),
+      Effect.matchEffect(
+        Effect.suspend(() => combinerOf(key).ask({ costs, maxWaitMillis, wants })),
+        {
+          onFailure: (away) => without(away, key, costs, maxWaitMillis),
+          onSuccess: (answer) => Effect.succeed(counted(parse(answer)))
+        }
+      ),
     await: (key, outcome, restore) =>
       outcome.waitMillis <= 0
         ? Effect.void

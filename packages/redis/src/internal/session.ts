@@ -13,13 +13,20 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as Redis from "effect/persistence/Redis"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type { RedisAway, RedisAwayFields, RedisSession, Script, Stats, Watcher } from "../RedisSession.ts"
 import { millisOf, nowMillis } from "./time.ts"
+
+interface Command {
+  readonly lateAt: number
+  readonly onLate: () => void
+}
 
 export interface Settings {
   readonly prefix: string
@@ -47,7 +54,13 @@ const randomName: Effect.Effect<string> = Effect.map(
   (picks) => picks.map((pick) => letters[pick] ?? "").join("")
 )
 
-const isUnknownScript = (error: Redis.RedisError): boolean => String(error.cause).includes("NOSCRIPT")
+type Done<E> = (exit: Exit.Exit<unknown, E>) => void
+
+const isUnknownScript = (exit: Exit.Exit<unknown, Redis.RedisError>): boolean => {
+  if (Exit.isSuccess(exit)) return false
+  const error = Cause.findErrorOption(exit.cause)
+  return Option.isSome(error) && String(error.value.cause).includes("NOSCRIPT")
+}
 
 export const make: (
   settings: Settings,
@@ -56,10 +69,11 @@ export const make: (
   const redis = yield* Redis.Redis
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
+  const context = yield* Effect.context<never>()
   const id = yield* randomName
   const channel = `${settings.prefix}:wake:${id}`
   const registry = `${settings.prefix}:instances`
-  const digests = new Map<Script, string>()
+  const digests = new Map<string, string>()
   const topics = new Map<string, (message: string) => void>()
   const watchers = new Set<Watcher>()
   const goneAway = Latch.makeUnsafe(false)
@@ -101,51 +115,79 @@ export const make: (
     return Effect.forkIn(later, scope)
   })
 
-  /** A command, or why it failed: its own failure, or no answer in time. */
-  const send = (command: string, ...args: ReadonlyArray<string>): Effect.Effect<unknown, Redis.RedisError> => {
+  // One fiber watches the time of all commands: they take equally long to be late, so the oldest is late first.
+  const underWay = new Set<Command>()
+  const someUnderWay = Latch.makeUnsafe(false)
+  const watchTime = Effect.suspend(() => {
+    const time = millisOf(clock)
+    for (const command of underWay) {
+      if (command.lateAt > time) return Effect.sleep(command.lateAt - time)
+      underWay.delete(command)
+      command.onLate()
+    }
+    someUnderWay.closeUnsafe()
+    return someUnderWay.await
+  })
+
+  const fork = Effect.runForkWith(context)
+
+  /** Sends a command, and calls back once: with its answer, its failure, or that there was none in time. */
+  const sendUnsafe = (done: Done<Redis.RedisError>, command: string, ...args: ReadonlyArray<string>): void => {
     commands++
-    return Effect.timeoutOrElse(redis.send(command, ...args), {
-      duration: settings.commandTimeoutMillis,
-      orElse: () =>
-        Effect.fail(
-          new Redis.RedisError({
-            cause: new Cause.TimeoutError(`no answer within ${settings.commandTimeoutMillis} ms`)
-          })
-        )
+    const fiber = fork(redis.send(command, ...args))
+    const entry: Command = {
+      lateAt: millisOf(clock) + settings.commandTimeoutMillis,
+      onLate: () => {
+        fiber.interruptUnsafe()
+        const cause = new Cause.TimeoutError(`no answer within ${settings.commandTimeoutMillis} ms`)
+        done(Exit.fail(new Redis.RedisError({ cause })))
+      }
+    }
+    underWay.add(entry)
+    someUnderWay.openUnsafe()
+    fiber.addObserver((exit) => {
+      if (underWay.delete(entry)) done(exit)
     })
   }
-
-  const digestOf = (script: Script): Effect.Effect<string, Redis.RedisError> =>
-    Effect.map(send("SCRIPT", "LOAD", script.lua), (answer) => {
-      const digest = String(answer)
-      digests.set(script, digest)
-      return digest
-    })
 
   const run = (
     script: Script,
     keys: ReadonlyArray<string>,
-    args: ReadonlyArray<string>
-  ): Effect.Effect<unknown, Redis.RedisError> => {
-    const digest = digests.get(script)
-    if (digest === undefined)
-      return Effect.andThen(
-        digestOf(script),
-        Effect.suspend(() => run(script, keys, args))
-      )
-    return Effect.catchIf(send("EVALSHA", digest, String(keys.length), ...keys, ...args), isUnknownScript, () =>
-      send("EVAL", script.lua, String(keys.length), ...keys, ...args)
-    )
+    args: ReadonlyArray<string>,
+    done: Done<Redis.RedisError>
+  ): void => {
+    const count = String(keys.length)
+    const digest = digests.get(script.lua)
+    if (digest === undefined) {
+      const onLoaded: Done<Redis.RedisError> = (exit) => {
+        if (Exit.isFailure(exit)) return done(exit)
+        digests.set(script.lua, String(exit.value))
+        run(script, keys, args, done)
+      }
+      sendUnsafe(onLoaded, "SCRIPT", "LOAD", script.lua)
+      return
+    }
+    const onAnswer: Done<Redis.RedisError> = (exit) => {
+      if (!isUnknownScript(exit)) return done(exit)
+      sendUnsafe(done, "EVAL", script.lua, count, ...keys, ...args)
+    }
+    sendUnsafe(onAnswer, "EVALSHA", digest, count, ...keys, ...args)
+  }
+
+  const evaluateUnsafe: RedisSession["evaluateUnsafe"] = (script, keys, args, done) => {
+    if (away !== undefined) return done(Exit.fail(refusal()))
+    run(script, keys, args, (exit) => {
+      if (Exit.isSuccess(exit)) return done(Exit.succeed(exit.value))
+      failed(Option.getOrUndefined(Cause.findErrorOption(exit.cause))?.cause ?? exit.cause, keys[0] ?? registry)
+      done(Exit.fail(refusal()))
+    })
   }
 
   const evaluate: RedisSession["evaluate"] = (script, keys, args) =>
-    Effect.suspend(() => {
-      if (away !== undefined) return Effect.fail(refusal())
-      return Effect.catch(run(script, keys, args), (error) => {
-        failed(error.cause, keys[0] ?? registry)
-        return Effect.fail(refusal())
-      })
-    })
+    Effect.callback((resume) => evaluateUnsafe(script, keys, args, resume))
+
+  const send = (command: string, ...args: ReadonlyArray<string>): Effect.Effect<unknown, Redis.RedisError> =>
+    Effect.callback((resume) => sendUnsafe(resume, command, ...args))
 
   const probe = Effect.suspend(() => send("SET", away?.probeKey ?? registry, "1", "PX", "1000"))
   const recovery = goneAway.await.pipe(
@@ -222,6 +264,7 @@ export const make: (
     instances
   })
 
+  yield* Effect.forkIn(Effect.forever(watchTime), scope)
   yield* Effect.forkIn(recovery, scope)
   yield* heartbeat
   yield* Effect.forkIn(Effect.forever(Effect.delay(heartbeat, settings.heartbeatMillis)), scope)
@@ -230,6 +273,7 @@ export const make: (
     id,
     prefix: settings.prefix,
     evaluate,
+    evaluateUnsafe,
     subscribed,
     listen: (topic, onMessage) => {
       topics.set(topic, onMessage)

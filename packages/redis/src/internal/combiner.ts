@@ -1,0 +1,75 @@
+// Group commit: while a command is under way, what else is asked of the same key
+// waits, and goes together in the next one. Alone nobody waits for anybody;
+// under load a command serves as many as have come, and the round trip is shared.
+
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+
+export interface Combiner<Q, A, E> {
+  /** Whoever is interrupted before his request was sent takes it with him. */
+  readonly ask: (request: Q) => Effect.Effect<A, E>
+}
+
+interface Entry<Q, A, E> {
+  readonly request: Q
+  readonly resume: (effect: Effect.Effect<A, E>) => void
+}
+
+export interface Settings<Q, A, E> {
+  /** Answers requests in their order. */
+  readonly run: (requests: ReadonlyArray<Q>, done: (exit: Exit.Exit<ReadonlyArray<A>, E>) => void) => void
+  /** Requests that go together at most. */
+  readonly most: number
+  /** Called when nothing is under way any more. */
+  readonly onIdle?: () => void
+}
+
+export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, A, E> => {
+  const waiting = new Set<Entry<Q, A, E>>()
+  let isBusy = false
+
+  const next = (): ReadonlyArray<Entry<Q, A, E>> => {
+    const entries: Array<Entry<Q, A, E>> = []
+    for (const entry of waiting) {
+      waiting.delete(entry)
+      entries.push(entry)
+      if (entries.length === settings.most) break
+    }
+    return entries
+  }
+
+  const flush = (): void => {
+    const entries = next()
+    if (entries.length === 0) {
+      isBusy = false
+      settings.onIdle?.()
+      return
+    }
+    isBusy = true
+    const requests = entries.map(({ request }) => request)
+    settings.run(requests, (exit) => {
+      for (const [index, { resume }] of entries.entries()) {
+        if (Exit.isFailure(exit)) {
+          resume(Effect.failCause(exit.cause))
+          continue
+        }
+        const answer = exit.value[index]
+        resume(
+          answer === undefined ? Effect.die(new Error("Redis answered fewer than were asked")) : Effect.succeed(answer)
+        )
+      }
+      // Those who were just answered may have asked again: they go together.
+      flush()
+    })
+  }
+
+  return {
+    ask: (request) =>
+      Effect.callback((resume) => {
+        const entry = { request, resume }
+        waiting.add(entry)
+        if (!isBusy) flush()
+        return Effect.sync(() => waiting.delete(entry))
+      })
+  }
+}
