@@ -3,7 +3,9 @@
 // is a process of its own.
 //
 //   node --expose-gc apps/sdk-bulk-client/docs/million.ts [items]
+//   bun --expose-gc …, deno run -A --v8-flags=--expose-gc …
 
+import "../src/deno.ts"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Text2EverythingClient } from "../src/index.ts"
@@ -17,6 +19,7 @@ const server = spawn(process.execPath, [...runtimeArguments, main, "serve", "--p
   env: { ...process.env, T2E_SERVER_LATENCY: "none" },
   stdio: ["ignore", "pipe", "inherit"]
 })
+process.on("exit", () => server.kill())
 const baseUrl = await new Promise<string>((resolve) => {
   let text = ""
   server.stdout.on("data", (chunk) => {
@@ -56,4 +59,4 @@ const megabytes = (bytes: number): string => (bytes / 1_048_576).toFixed(1)
     console.log(`| ${created} | ${megabytes(heapUsed)} | ${megabytes(rss)} | ${mostAhead} | ${rate} |`)
   }
 }
-server.kill()
+process.exit()

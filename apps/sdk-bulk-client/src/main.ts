@@ -2,6 +2,7 @@
 // The `t2e` command. Exit codes: 0 all is well, 1 an item or a suite failed, 2
 // the command could not be carried out, 130 interrupted.
 
+import "./deno.ts"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
