@@ -81,6 +81,36 @@ describe.skipIf(!isInstalled)("LeasedSemaphore", () => {
       })
     ))
 
+  it("serves in the order of asking, whichever process asked", () =>
+    onMachine(
+      server.url,
+      Effect.gen(function* () {
+        const options = fresh(2)
+        const here = yield* LeasedSemaphore.make(options)
+        const lease = yield* here.take(2)
+        const order: Array<number> = []
+        const expected = Array.from({ length: 12 }, (_, number) => number)
+        yield* Effect.promise(() =>
+          onMachine(
+            server.url,
+            Effect.gen(function* () {
+              const there = yield* LeasedSemaphore.make(options)
+              const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+              for (const number of expected) {
+                const semaphore = number % 2 === 0 ? here : there
+                const take = semaphore.withPermits(2)(Effect.sync(() => order.push(number)))
+                fibers.push(yield* Effect.forkChild(take))
+                yield* untilWaiting(here, number + 1)
+              }
+              yield* here.release(lease)
+              for (const fiber of fibers) yield* Fiber.join(fiber)
+            })
+          )
+        )
+        expect(order).toEqual(expected)
+      })
+    ))
+
   it("leaves nothing behind when waiters and holders are interrupted", () =>
     onMachine(
       server.url,

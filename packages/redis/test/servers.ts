@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createClient } from "redis"
 
 /** Whether this machine has the server; .ci/run installs it. */
 export const isInstalled: boolean = spawnSync("redis-server", ["--version"]).status === 0
@@ -22,6 +23,17 @@ export const freePort = (): Promise<number> =>
       })
     })
   })
+
+/** Says one thing to a server, as an operator does. */
+export const command = async (port: number, ...args: ReadonlyArray<string>): Promise<unknown> => {
+  const client = createClient({ url: `redis://127.0.0.1:${port}` })
+  await client.connect()
+  try {
+    return await client.sendCommand([...args])
+  } finally {
+    client.destroy()
+  }
+}
 
 export interface RedisServer {
   readonly port: number

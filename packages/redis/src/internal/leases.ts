@@ -87,6 +87,9 @@ interface Heard {
   readonly keeps: ReadonlyArray<string>
 }
 
+/** How often whoever waits asks at least: the safety net under messages that get lost. */
+const slowPollMillis = 5000
+
 // A script that runs for long holds up everybody's.
 const renewedAtOnce = 500
 const saidAtOnce = 100
@@ -272,7 +275,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
         learnCapacity(heard)
         for (const written of drops) dropped.delete(written)
-        const soonest = now() + Math.max(0, Number(next)) + 1
+        const soonest = now() + Math.min(slowPollMillis, Math.max(0, Number(next)) + 1)
         if (keeps.length > 0) pollAt = soonest
         else if (soonest < pollAt) {
           pollAt = soonest
