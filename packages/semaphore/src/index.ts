@@ -1,3 +1,4 @@
+export * as AdaptiveLimit from "./AdaptiveLimit.ts"
 export * as Bulkhead from "./Bulkhead.ts"
 export * as KeyedSemaphore from "./KeyedSemaphore.ts"
 export * as PrioritySemaphore from "./PrioritySemaphore.ts"
