@@ -2,7 +2,7 @@
 // semaphore and against a sequential model of it side by side.
 
 import { Semaphore } from "@sluice/semaphore"
-import { Effect, Fiber } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 
@@ -195,6 +195,40 @@ describe("Semaphore", () => {
         const { available, held } = semaphore.statsUnsafe()
         if (head !== undefined && held <= model.capacity) expect(head.permits).toBeGreaterThan(available)
       }),
+      { numRuns: 200 }
+    ))
+
+  /** Models holders and waiters at the moment of closing: the first finish, the others fail, and nobody comes after. */
+  it("once closed, fails those who wait and those who come, and lets holders finish", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: capacity }), { maxLength: 12 }),
+        fc.array(fc.integer({ min: 1, max: capacity }), { maxLength: 4 }),
+        async (before, after) => {
+          await Effect.runPromise(
+            Effect.gen(function* () {
+              const semaphore = yield* Semaphore.makeClosable(capacity)
+              const model = new Model()
+              const use = (permits: number) =>
+                Effect.forkChild(Effect.exit(semaphore.withPermits(permits)(Effect.yieldNow)), {
+                  startImmediately: true
+                })
+              const fibers: Array<Fiber.Fiber<Exit.Exit<void, unknown>>> = []
+              for (const [id, permits] of before.entries()) {
+                fibers.push(yield* use(permits))
+                model.join(id, permits)
+              }
+              const holders = new Set(model.holders.map(({ id }) => id))
+              yield* semaphore.close
+              for (const permits of after) fibers.push(yield* use(permits))
+              const exits = yield* Effect.forEach(fibers, Fiber.join)
+              expect(exits.map(Exit.isSuccess)).toEqual(fibers.map((_, id) => holders.has(id)))
+              yield* semaphore.awaitIdle
+              expect(semaphore.statsUnsafe()).toMatchObject({ held: 0, waiting: 0 })
+            })
+          )
+        }
+      ),
       { numRuns: 200 }
     ))
 })

@@ -2,7 +2,7 @@
 // with an interruption at every point.
 
 import { Explorer } from "@sluice/schedule-explorer"
-import { KeyedSemaphore, PrioritySemaphore, Semaphore } from "@sluice/semaphore"
+import { AdaptiveLimit, KeyedSemaphore, PrioritySemaphore, Semaphore } from "@sluice/semaphore"
 import { Effect, Exit, Fiber } from "effect"
 import { describe, it } from "vitest"
 
@@ -69,6 +69,31 @@ describe("PrioritySemaphore", () => {
         const { held, waiting } = semaphore.statsUnsafe()
         if (held + waiting > 0) yield* Effect.die(`${held} held and ${waiting} waiting at the end`)
         yield* semaphore.withPermit(1)(Effect.void)
+      })
+    ))
+})
+
+describe("AdaptiveLimit", () => {
+  it("keeps its places and permits whole, whoever is interrupted or refused, while its limit moves", () =>
+    explore(
+      Effect.gen(function* () {
+        const limit = yield* AdaptiveLimit.make({
+          algorithm: AdaptiveLimit.aimd({ initial: 1, max: 2 }),
+          maxWaiting: 1,
+          minSamples: 1,
+          window: "1 millis",
+          partitions: { live: 0.5 }
+        })
+        const use = guarded(2)
+        const fibers = [
+          yield* Effect.forkChild(Effect.exit(limit.withPermit(use))),
+          yield* Effect.forkChild(Effect.exit(limit.withPartition("live")(use))),
+          yield* Effect.forkChild(Effect.exit(limit.withPermit(Effect.andThen(limit.reportDrop, use))))
+        ]
+        yield* joined(fibers)
+        const { held, waiting } = limit.statsUnsafe()
+        if (held + waiting > 0) yield* Effect.die(`${held} held and ${waiting} waiting at the end`)
+        yield* limit.withPermit(Effect.void)
       })
     ))
 })
