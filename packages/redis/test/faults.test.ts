@@ -211,7 +211,7 @@ describe.skipIf(!isInstalled)("when something fails", { timeout: 30_000 }, () =>
     const wire = await proxy(first.port)
     await on(wire.url)(
       Effect.gen(function* () {
-        const semaphore = yield* LeasedSemaphore.make({ name: "s", permits: 2, lease: "6 seconds" })
+        const semaphore = yield* LeasedSemaphore.make({ name: "s", permits: 2, lease: "3 seconds" })
         const known = yield* holder(semaphore)
         const copied = Effect.promise(() => command(second.port, "ZCARD", "sluice:{s}:expiry"))
         yield* until(Effect.map(copied, (count) => count === 1))

@@ -6,7 +6,7 @@
 // about to end while fibers wait here, or when Redis is back. Its answer also
 // tells what a lost message would have: what was handed over, and what is gone.
 // The guard ends what could not be renewed: a lease counts from before the
-// command that last renewed it was sent, so it ends here no later than in Redis.
+// command that last renewed it was sent, so it ends here before it does in Redis.
 //
 // A ticket that is given up is put on a list that goes with the next renewal;
 // whoever leaves a queue waits for nothing.
@@ -115,6 +115,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     if (!(leaseMillis >= 10)) {
       throw new RangeError(`Cannot make a semaphore with a lease of ${leaseMillis} ms: 10 ms or more are needed`)
     }
+    // A twentieth before Redis would: for clocks that run apart, and for holders that need a moment to stop.
+    const ownMillis = 0.95 * leaseMillis
     const clock = yield* Clock.Clock
     const now = (): number => millisOf(clock)
     const base = `${session.prefix}:{${name}}`
@@ -219,7 +221,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         cell: makeCell(),
         lost: Deferred.makeUnsafe(),
         state: "asking",
-        validUntil: now() + leaseMillis,
+        validUntil: now() + ownMillis,
         token: 0,
         slots: []
       }
@@ -388,7 +390,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         else sendBack(ticket)
         return
       }
-      ticket.validUntil = sentAt + leaseMillis
+      ticket.validUntil = sentAt + ownMillis
       if (answer !== "waits" && ticket.state === "waiting") hold(ticket, answer)
     }
 
