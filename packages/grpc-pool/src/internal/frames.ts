@@ -1,0 +1,58 @@
+// What HTTP/2 says of a stream, in gRPC's words.
+
+import type * as http2 from "node:http2"
+import { Code, ConnectError } from "@connectrpc/connect"
+import type { Session } from "./session.ts"
+
+const refusedStream = 7
+
+/** The server says that it has not looked at the stream. So does a GOAWAY of all streams after its last. */
+export const isRefused = (stream: http2.ClientHttp2Stream): boolean => stream.rstCode === refusedStream
+
+/** gRPC's mapping of HTTP/2 codes; all others are internal errors. */
+const codes: Readonly<Record<number, Code>> = {
+  7: Code.Unavailable,
+  8: Code.Canceled,
+  11: Code.ResourceExhausted,
+  12: Code.PermissionDenied
+}
+
+/** Why a stream ended without a status. */
+export const resetError = (
+  stream: http2.ClientHttp2Stream,
+  session: Session,
+  error: Error | undefined
+): ConnectError => {
+  // With its connection a stream is reset too, as if somebody had asked for that.
+  if (!session.isOpen && !(session.state === "draining" && !session.http2.destroyed)) {
+    return new ConnectError(session.closeReason, Code.Unavailable, undefined, undefined, error)
+  }
+  const { rstCode } = stream
+  return new ConnectError(
+    `the stream was reset with code ${rstCode}`,
+    codes[rstCode ?? 0] ?? Code.Internal,
+    undefined,
+    undefined,
+    error
+  )
+}
+
+export const webHeaders = (headers: http2.IncomingHttpHeaders): Headers => {
+  const result = new Headers()
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || name.startsWith(":")) continue
+    if (typeof value === "string") result.set(name, value)
+    else for (const each of value) result.append(name, each)
+  }
+  return result
+}
+
+/** Request metadata as HTTP/2 sends it. */
+export const nodeHeaders = (headers: HeadersInit | undefined): http2.OutgoingHttpHeaders => {
+  const result: http2.OutgoingHttpHeaders = {}
+  if (headers === undefined) return result
+  new Headers(headers).forEach((value, name) => {
+    result[name] = value
+  })
+  return result
+}
