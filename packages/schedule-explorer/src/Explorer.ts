@@ -74,6 +74,12 @@ export interface Options {
   readonly mode?: Mode | undefined
   /** Turns after which a run counts as endless. Default 10,000. */
   readonly maxSteps?: number | undefined
+  /**
+   * `virtual` gives the program `setTimeout`, `setImmediate` and `queueMicrotask` in virtual time, and with them fibers
+   * that it runs by Effect's own scheduler, which are not preempted. `refused` refuses them as it does real I/O.
+   * Default `refused`.
+   */
+  readonly platform?: "refused" | "virtual" | undefined
   /** Seed of Effect's `Random` in every run. Default 1. */
   readonly seed?: number | undefined
   /** Whether fibers and open scopes may be left when the program has ended. Default false. */

@@ -255,6 +255,43 @@ describe("real I/O", () => {
   })
 })
 
+describe("the platform's timers", () => {
+  it("are virtual where that is asked for, and their order is a choice as far as it is one", () => {
+    const seen = new Set<string>()
+    const program = Effect.gen(function* () {
+      const order: Array<string> = []
+      yield* Effect.callback<void>((resume) => {
+        setTimeout(() => order.push("timer"), 1000)
+        setTimeout(() => resume(Effect.void), 1000)
+        clearTimeout(setTimeout(() => order.push("never"), 1))
+        clearImmediate(setImmediate(() => order.push("never")))
+        setImmediate(() => {
+          order.push("immediate 1")
+          queueMicrotask(() => order.push("microtask"))
+        })
+        setImmediate(() => order.push("immediate 2"))
+      })
+      yield* Effect.sync(() => seen.add(order.join()))
+    })
+    Explorer.assert(program, { platform: "virtual" })
+    expect([...seen].sort()).toEqual(["immediate 1,microtask,immediate 2", "immediate 1,microtask,immediate 2,timer"])
+  })
+
+  it("carry fibers that the program runs of its own", () => {
+    const program = Effect.callback<number>((resume) => {
+      const own = Effect.andThen(Effect.yieldNow, Effect.as(Effect.sleep("1 hour"), 7))
+      Effect.runFork(own).addObserver((exit) => resume(exit))
+    })
+    const { failure } = Explorer.check(
+      Effect.flatMap(program, (seven) => Explorer.atEnd("7", () => seven === 7)),
+      {
+        platform: "virtual"
+      }
+    )
+    expect(failure).toBeUndefined()
+  })
+})
+
 describe("the free mode", () => {
   /** Two fibers that were forked one after the other: Effect starts them in this order. */
   const program = Effect.gen(function* () {

@@ -244,9 +244,12 @@ export const explore = (
   strategy: Exclude<Strategy, { readonly type: "replay" }> | Search.Schedule
 ): Report => {
   const execute = executor(program, options)
-  const refuse = (exit: string): void => {
+  const refuse = (exit: string, args: ReadonlyArray<unknown>): { readonly value: unknown } | undefined => {
     const active = execute.active()
-    if (active === undefined) return
+    if (active === undefined) return undefined
+    const answer = options.platform === "virtual" ? active.platform.call(exit, args) : undefined
+    if (answer !== undefined) return answer
+    if (exit.startsWith("clear")) return undefined
     const what = `${exit}${whereabouts()}`
     active.broken ??= { type: "real-io", what, fiber: active.present }
     throw new Error(`Cannot call ${exit} under the schedule explorer: a run has no outside`)

@@ -52,6 +52,8 @@ const exits = (): Exits => [
       "setInterval",
       "setImmediate",
       "queueMicrotask",
+      "clearTimeout",
+      "clearImmediate",
       "fetch",
       "WebSocket",
       "EventSource",
@@ -79,10 +81,10 @@ interface Exit {
   readonly closed: PropertyDescriptor
 }
 
-/** Told of every attempt to get out; it has to throw unless nothing runs. */
-type Guard = (what: string) => void
+/** Told of every attempt to get out. Throws, or answers in place of what is out there, or lets it through. */
+type Guard = (what: string, args: ReadonlyArray<unknown>) => { readonly value: unknown } | undefined
 
-let guard: Guard = () => {}
+let guard: Guard = () => undefined
 
 const close = (owner: object, name: string, prefix: string): ReadonlyArray<Exit> => {
   const open = Object.getOwnPropertyDescriptor(owner, name)
@@ -90,11 +92,11 @@ const close = (owner: object, name: string, prefix: string): ReadonlyArray<Exit>
   if (open?.configurable !== true || typeof value !== "function") return []
   const closed = new Proxy(value, {
     apply: (target, self, args) => {
-      guard(prefix + name)
-      return Reflect.apply(target, self, args)
+      const answer = guard(prefix + name, args)
+      return answer === undefined ? Reflect.apply(target, self, args) : answer.value
     },
     construct: (target, args, newTarget) => {
-      guard(prefix + name)
+      guard(prefix + name, args)
       return Reflect.construct(target, args, newTarget)
     }
   })

@@ -26,6 +26,7 @@ import * as Random from "effect/Random"
 import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { Dispatcher } from "./dispatcher.ts"
+import { Platform } from "./platform.ts"
 import { random } from "./random.ts"
 import { brokenBy, type Promised, Recorder } from "./recorder.ts"
 import { type Timer, VirtualClock } from "./virtualClock.ts"
@@ -97,6 +98,7 @@ export class Explored implements Scheduler.Scheduler {
   readonly executionMode = "async"
   readonly steps: Array<MutableStep> = []
   readonly clock: VirtualClock = new VirtualClock()
+  readonly platform: Platform
   /** Why the run must not go on. */
   broken: Outcome | undefined
   private readonly ready: Array<Dispatcher> = []
@@ -126,9 +128,10 @@ export class Explored implements Scheduler.Scheduler {
     this.preemptions = limits.preemptions
     this.interruptions = limits.interruptions
     this.maxOperations = limits.maxSteps * 10
+    this.platform = new Platform(this.clock, this.makeDispatcher())
   }
 
-  makeDispatcher(): Scheduler.SchedulerDispatcher {
+  makeDispatcher(): Dispatcher {
     return new Dispatcher((dispatcher) => this.ready.push(dispatcher))
   }
 
@@ -233,6 +236,7 @@ export class Explored implements Scheduler.Scheduler {
     this.running = undefined
     this.outermost = undefined
     fiber.interruptUnsafe()
+    this.platform.drain()
   }
 
   /** Runs one task, or lets time pass; false when there is nothing left to do. */
@@ -264,6 +268,7 @@ export class Explored implements Scheduler.Scheduler {
     this.running = undefined
     this.outermost = undefined
     timer.fire()
+    this.platform.drain()
   }
 
   /** Either the number of what runs next, or the fiber that is interrupted instead. */
@@ -323,6 +328,7 @@ export class Explored implements Scheduler.Scheduler {
     this.ready.splice(this.ready.indexOf(dispatcher), 1)
     if (dispatcher.tasks.length > 0) this.ready.push(dispatcher)
     task?.run()
+    this.platform.drain()
     if (this.always.length > 0) this.checkLaws()
   }
 
@@ -382,6 +388,7 @@ export const run = (
     { scheduler: explored }
   )
   explored.indexOf(root)
+  explored.platform.drain()
   let steps = 0
   while (steps++ < limits.maxSteps && !explored.isEndless && explored.broken === undefined && explored.step(root)) {}
   const outcome = explored.outcome(root, steps > limits.maxSteps || explored.isEndless)

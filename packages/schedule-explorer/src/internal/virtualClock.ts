@@ -15,6 +15,15 @@ export class VirtualClock implements Clock.Clock {
   private readonly timers: Array<Timer> = []
   private now = 0
 
+  add(timer: Timer): void {
+    this.timers.push(timer)
+  }
+
+  remove(timer: Timer): void {
+    const at = this.timers.indexOf(timer)
+    if (at >= 0) this.timers.splice(at, 1)
+  }
+
   /** The timers whose time it is already. */
   get due(): ReadonlyArray<Timer> {
     return this.timers.length === 0 ? this.timers : this.timers.filter((timer) => timer.at <= this.now)
@@ -57,11 +66,8 @@ export class VirtualClock implements Clock.Clock {
     if (millis === Number.POSITIVE_INFINITY) return Effect.never
     return Effect.callback<void>((resume) => {
       const timer: Timer = { at: this.now + Math.max(0, millis), fire: () => resume(Effect.void) }
-      this.timers.push(timer)
-      return Effect.sync(() => {
-        const at = this.timers.indexOf(timer)
-        if (at >= 0) this.timers.splice(at, 1)
-      })
+      this.add(timer)
+      return Effect.sync(() => this.remove(timer))
     })
   }
 }
