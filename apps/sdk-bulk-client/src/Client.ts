@@ -98,7 +98,7 @@ export const make = (options: ClientOptions): Effect.Effect<Text2Everything, Inv
       keepAliveExpiry: checked.keepaliveExpiry,
       http2: checked.http2
     })
-    const api = makeApi(checked, { shared: pool.client, isolated: pool.isolated })
+    const api = yield* makeApi(checked, { shared: pool.client, isolated: pool.isolated })
     return {
       settings: checked,
       projects: projects(api),

@@ -6,7 +6,7 @@ import { Duration, Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { ApiError, type CallError, ConnectionError } from "../src/index.ts"
-import { Congestion, type Signal } from "../src/internal/congestion.ts"
+import { Congestion } from "../src/internal/congestion.ts"
 import { type Limit, make } from "../src/internal/limit.ts"
 import { contexts, start } from "./support/start.ts"
 
@@ -29,74 +29,72 @@ const noPlace = new ConnectionError({
   cause: undefined
 })
 
-const ended = (signal: Signal, startedMillis: number, endedMillis: number, inFlight: number, kind = "contexts") => ({
-  kind,
-  startedMillis,
-  endedMillis,
-  inFlight,
-  signal
-})
+/** A window of requests. */
+const sample = (inFlight: number, didDrop = false) => ({ latencyMillis: 100, inFlight, didDrop })
+
+const refusedAt = (congestion: Congestion, inFlight: number): number => {
+  congestion.refused()
+  return congestion.next(sample(inFlight, true)).limit
+}
 
 describe("the arithmetic", () => {
-  it("falls once for a burst of refusals, from what was in flight", () => {
+  it("falls from what was in flight, once for a window of refusals", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 10; n++) congestion.ended(ended("refused", 0, 100 + n, 10))
-    expect(congestion.limit).toBe(7)
+    for (let n = 0; n < 10; n++) congestion.refused()
+    expect(congestion.next(sample(10, true)).limit).toBe(7)
     expect(congestion.fellForRefusal).toBe(1)
-    congestion.ended(ended("refused", 200, 300, 7))
-    expect(congestion.limit).toBe(4)
+    expect(refusedAt(congestion, 7)).toBe(4)
   })
 
   it("never falls below one, nor rises above its maximum", () => {
     const congestion = new Congestion(4)
-    for (let n = 1; n < 30; n++) congestion.ended(ended("refused", n * 100, n * 100 + 50, 1))
-    expect(congestion.limit).toBe(1)
-    for (let n = 1; n < 200; n++) congestion.ended(ended("answered", 9000 + n, 9100 + n, 4))
-    expect(congestion.limit).toBe(4)
+    for (let n = 0; n < 30; n++) expect(refusedAt(congestion, 1)).toBeGreaterThanOrEqual(1)
+    expect(refusedAt(congestion, 1)).toBe(1)
+    for (let n = 0; n < 200; n++) expect(congestion.next(sample(4)).limit).toBeLessThanOrEqual(4)
+    expect(congestion.next(sample(4)).limit).toBe(4)
   })
 
-  it("rises by about one a round of answers, and only while it is used", () => {
+  it("rises by one a window, and only while it is used", () => {
     const congestion = new Congestion(50)
-    congestion.ended(ended("refused", 0, 1, 10))
-    for (let n = 0; n < 7; n++) congestion.ended(ended("answered", 10, 20, 7))
-    expect(congestion.limit).toBe(7)
-    congestion.ended(ended("answered", 10, 20, 7))
-    expect(congestion.limit).toBe(8)
-    for (let n = 0; n < 100; n++) congestion.ended(ended("answered", 30, 40, 2))
-    expect(congestion.limit).toBe(8)
+    expect(refusedAt(congestion, 10)).toBe(7)
+    expect(congestion.next(sample(7)).limit).toBe(8)
+    expect(congestion.next(sample(4)).limit).toBe(9)
+    expect(congestion.next(sample(4)).limit).toBe(9)
   })
 
-  it("falls when requests of a kind take twice as long as is usual for it", () => {
+  it("falls less for latency than for refusals", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) congestion.ended(ended("answered", n * 10, n * 10 + 200, 20))
-    expect(congestion.limit).toBe(50)
-    for (let n = 0; n < 20; n++) congestion.ended(ended("answered", 2000 + n * 10, 3000 + n * 10, 20))
-    expect(congestion.fellForLatency).toBeGreaterThan(0)
-    expect(congestion.limit).toBeLessThan(20)
+    expect(congestion.next(sample(20, true)).limit).toBe(18)
+    expect(congestion.fellForLatency).toBe(1)
+    expect(congestion.fellForRefusal).toBe(0)
+  })
+
+  it("takes requests that last twice as long as is usual for their kind for slow", () => {
+    const congestion = new Congestion(50)
+    for (let n = 0; n < 100; n++) expect(congestion.answered("contexts", 200)).toBe(false)
+    const slow = Array.from({ length: 20 }, () => congestion.answered("contexts", 1000))
+    expect(slow.at(-1)).toBe(true)
   })
 
   it("takes no kind of request for slow because another is quick", () => {
     const congestion = new Congestion(50)
     for (let n = 0; n < 500; n++) {
-      congestion.ended(ended("answered", n * 10, n * 10 + 1200, 16, "contexts"))
-      congestion.ended(ended("answered", n * 10, n * 10 + 6900, 16, "schema-metadata"))
+      expect(congestion.answered("contexts", 1200)).toBe(false)
+      expect(congestion.answered("schema-metadata", 6900)).toBe(false)
     }
-    expect(congestion.limit).toBe(50)
-    expect(congestion.fellForLatency).toBe(0)
   })
 
   it("takes no notice of differences that nobody would notice", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) congestion.ended(ended("answered", n, n + 2, 16))
-    for (let n = 0; n < 100; n++) congestion.ended(ended("answered", 100 + n, 100 + n + 30, 16))
-    expect(congestion.fellForLatency).toBe(0)
+    for (let n = 0; n < 100; n++) congestion.answered("contexts", 2)
+    for (let n = 0; n < 100; n++) expect(congestion.answered("contexts", 30)).toBe(false)
   })
 
   it("learns what has become usual", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) congestion.ended(ended("answered", n * 10, n * 10 + 200, 40))
-    for (let n = 0; n < 2000; n++) congestion.ended(ended("answered", 2000 + n * 10, 3000 + n * 10, 40))
-    expect(congestion.limit).toBe(50)
+    for (let n = 0; n < 100; n++) congestion.answered("contexts", 200)
+    for (let n = 0; n < 1000; n++) congestion.answered("contexts", 1000)
+    expect(congestion.answered("contexts", 1000)).toBe(false)
   })
 })
 
@@ -138,7 +136,7 @@ const mean = (numbers: ReadonlyArray<number>): number =>
 describe("an API that refuses what is above its capacity", () => {
   const refusedIn10Minutes = (isAdaptive: boolean) =>
     Effect.gen(function* () {
-      const limit = make(64, isAdaptive, Duration.hours(1))
+      const limit = yield* make(64, isAdaptive, Duration.hours(1))
       const { request, seen } = api({ now: 8 }, "refuses")
       const fiber = yield* Effect.forkChild(load(limit, request, 32))
       yield* TestClock.adjust("10 minutes")
@@ -160,7 +158,7 @@ describe("an API that refuses what is above its capacity", () => {
   it.effect("is found again after its capacity halved, and after it doubled", () =>
     Effect.gen(function* () {
       const capacity = { now: 16 }
-      const limit = make(64, true, Duration.hours(1))
+      const limit = yield* make(64, true, Duration.hours(1))
       const { request, seen } = api(capacity, "refuses")
       const fiber = yield* Effect.forkChild(load(limit, request, 64))
       const phase = (atOnce: number) =>
@@ -185,7 +183,7 @@ describe("an API that grows slow", () => {
   it.effect("has fewer requests in flight, until it is as quick as it was", () =>
     Effect.gen(function* () {
       const capacity = { now: 64 }
-      const limit = make(32, true, Duration.hours(1))
+      const limit = yield* make(32, true, Duration.hours(1))
       const { request, seen } = api(capacity, "slows")
       const fiber = yield* Effect.forkChild(load(limit, request, 32))
       yield* TestClock.adjust("1 minute")
@@ -206,7 +204,7 @@ describe("an API that grows slow", () => {
 describe("the queue", () => {
   it.effect("is left after maxWait, and what has a place keeps it", () =>
     Effect.gen(function* () {
-      const limit = make(1, true, Duration.seconds(10))
+      const limit = yield* make(1, true, Duration.seconds(10))
       const long = limit.around("k", Effect.as(Effect.sleep("30 seconds"), "done"), () => noPlace)
       const first = yield* Effect.forkChild(long, { startImmediately: true })
       const second = yield* Effect.forkChild(Effect.flip(long), { startImmediately: true })
@@ -225,7 +223,7 @@ describe("the queue", () => {
 
   it.effect("lets one that got its place in time take as long as it needs", () =>
     Effect.gen(function* () {
-      const limit = make(1, true, Duration.seconds(10))
+      const limit = yield* make(1, true, Duration.seconds(10))
       const job = (time: Duration.Input) => limit.around("k", Effect.as(Effect.sleep(time), "done"), () => noPlace)
       yield* Effect.forkChild(job("5 seconds"), { startImmediately: true })
       const waiting = yield* Effect.forkChild(job("1 minute"), { startImmediately: true })
@@ -250,7 +248,7 @@ describe("the queue", () => {
         ),
         (maximum, jobs) =>
           Effect.gen(function* () {
-            const limit = make(maximum, true, Duration.millis(200))
+            const limit = yield* make(maximum, true, Duration.millis(200))
             let now = 0
             let most = 0
             const one = ({ isInterruptedAfter, isRefused, starts, takes }: (typeof jobs)[number]) => {

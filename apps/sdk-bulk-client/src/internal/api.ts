@@ -156,21 +156,21 @@ const read = <A>(
 export const make = (
   settings: Settings,
   clients: { readonly shared: HttpClient.HttpClient; readonly isolated: HttpClient.HttpClient }
-): Api => {
-  const limit = makeLimit(settings.maxConnections, settings.adaptive, settings.poolTimeout)
-  const send = <A>(request: ApiRequest<A>): Effect.Effect<A, CallError> => {
-    const client = request.isolated === true ? clients.isolated : clients.shared
-    const kind = kindOfRequest(request)
-    const attempt = Effect.suspend(() => {
-      request.attempted?.()
-      return client.execute(build(settings, request))
-    }).pipe(
-      Effect.mapError((error) => noAnswer(request, error)),
-      Effect.flatMap((response) => read(request, response))
-    )
-    // Inside of the repetition: who waits to send again holds no place.
-    const limited = limit.around(kind, attempt, () => noPlace(settings, request))
-    return repeating(settings, request, limited)
-  }
-  return { settings, limit, send }
-}
+): Effect.Effect<Api> =>
+  Effect.map(makeLimit(settings.maxConnections, settings.adaptive, settings.poolTimeout), (limit) => {
+    const send = <A>(request: ApiRequest<A>): Effect.Effect<A, CallError> => {
+      const client = request.isolated === true ? clients.isolated : clients.shared
+      const kind = kindOfRequest(request)
+      const attempt = Effect.suspend(() => {
+        request.attempted?.()
+        return client.execute(build(settings, request))
+      }).pipe(
+        Effect.mapError((error) => noAnswer(request, error)),
+        Effect.flatMap((response) => read(request, response))
+      )
+      // Inside of the repetition: who waits to send again holds no place.
+      const limited = limit.around(kind, attempt, () => noPlace(settings, request))
+      return repeating(settings, request, limited)
+    }
+    return { settings, limit, send }
+  })

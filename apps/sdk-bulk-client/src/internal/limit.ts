@@ -1,11 +1,11 @@
 // Keeps the requests of a client within a limit that adapts. Those that find no
 // place wait in the order of their arrival, for as long as for a connection.
 
-import { Semaphore } from "@sluice/semaphore"
-import { Clock, type Duration, Effect, Exit, Option } from "effect"
-import type { CallError } from "../Errors.ts"
+import { AdaptiveLimit, Bulkhead } from "@sluice/semaphore"
+import { Cause, Clock, type Duration, Effect, Exit } from "effect"
+import { ApiError, type CallError, ConnectionError } from "../Errors.ts"
 import type { LimitStats } from "../Limit.ts"
-import { Congestion, type Signal } from "./congestion.ts"
+import { Congestion } from "./congestion.ts"
 
 export interface Limit {
   /** Runs an attempt when there is a place for it, and learns from how it ends. */
@@ -19,77 +19,75 @@ export interface Limit {
 
 const tooMany: ReadonlySet<number> = new Set([429, 503])
 
-const signalOf = <A>(exit: Exit.Exit<A, CallError>): Signal => {
-  if (Exit.isSuccess(exit)) return "answered"
-  const error = Option.getOrUndefined(Exit.findErrorOption(exit))
-  switch (error?._tag) {
-    case "@sluice/sdk-bulk-client/ApiError":
-      return tooMany.has(error.status) ? "refused" : "nothing"
-    case "@sluice/sdk-bulk-client/ConnectionError":
-      return error.isTimeout && error.mayHaveReachedServer ? "refused" : "nothing"
-    default:
-      return "nothing"
-  }
-}
+/** Whether the API says that there is too much for it, or shows it by not answering in time. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ApiError
+    ? tooMany.has(error.status)
+    : error instanceof ConnectionError && error.isTimeout && error.mayHaveReachedServer
 
-/** A limit of at most `maximum`; where it does not adapt, that is what it is. */
-export const make = (maximum: number, isAdaptive: boolean, maxWait: Duration.Duration): Limit => {
-  const places = Semaphore.makeUnsafe(maximum)
-  const congestion = new Congestion(maximum)
-  let capacity = maximum
+/** The limit is moved by ten answers, or by a refusal as soon as those that were sent with it are back. */
+const window = "20 millis"
+const minSamples = 10
 
-  const observed = <A>(kind: string, attempt: Effect.Effect<A, CallError>): Effect.Effect<A, CallError> =>
-    Effect.flatMap(Clock.currentTimeMillis, (startedMillis) =>
-      Effect.onExit(attempt, (exit) =>
-        Effect.flatMap(Clock.currentTimeMillis, (endedMillis) => {
-          congestion.ended({
-            kind,
-            startedMillis,
-            endedMillis,
-            inFlight: places.statsUnsafe().held,
-            signal: signalOf(exit)
-          })
-          if (congestion.limit === capacity) return Effect.void
-          capacity = congestion.limit
-          return places.resize(capacity)
-        })
-      )
-    )
+/** Whoever waits is a fiber of the caller's, which bounds them. */
+const maxWaiting = Number.MAX_SAFE_INTEGER
 
-  /** Gives up the wait for a place, but not what has one. */
-  const inTime = <A>(attempt: Effect.Effect<A, CallError>, onTimeout: () => CallError): Effect.Effect<A, CallError> =>
-    Effect.suspend(() => {
-      let hasPlace = false
-      const placed = places.withPermit(
-        Effect.suspend(() => {
-          hasPlace = true
-          return attempt
-        })
-      )
-      const tooLate = Effect.andThen(
-        Effect.sleep(maxWait),
-        Effect.suspend(() => (hasPlace ? Effect.never : Effect.fail(onTimeout())))
-      )
-      return Effect.raceFirst(placed, tooLate)
-    })
+const waitingErrors = ["@sluice/semaphore/BulkheadTimeout", "@sluice/semaphore/BulkheadFull"] as const
 
-  return {
-    around: (kind, attempt, onTimeout) =>
-      Effect.suspend(() => {
-        const learning = isAdaptive ? observed(kind, attempt) : attempt
-        const { available, waiting } = places.statsUnsafe()
-        return available > 0 && waiting === 0 ? places.withPermit(learning) : inTime(learning, onTimeout)
-      }),
+/** A limit of `maximum` that stays. */
+const fixed = (maximum: number, maxWait: Duration.Duration): Effect.Effect<Limit> =>
+  Effect.map(Bulkhead.make({ permits: maximum, maxWaiting, maxWait }), (places) => ({
+    around: (_, attempt, onTimeout) =>
+      Effect.catchTag(places.withPermit(attempt), waitingErrors, () => Effect.fail(onTimeout())),
     stats: () => {
       const { held, waiting } = places.statsUnsafe()
-      return {
-        limit: capacity,
-        maximum,
-        inFlight: held,
-        waiting,
-        fellForRefusal: congestion.fellForRefusal,
-        fellForLatency: congestion.fellForLatency
+      return { limit: maximum, maximum, inFlight: held, waiting, fellForRefusal: 0, fellForLatency: 0 }
+    }
+  }))
+
+/** A limit of at most `maximum` that adapts. */
+const adaptive = (maximum: number, maxWait: Duration.Duration): Effect.Effect<Limit> =>
+  Effect.gen(function* () {
+    const congestion = new Congestion(maximum)
+    const places = yield* AdaptiveLimit.make({
+      algorithm: congestion.algorithm,
+      maxWaiting,
+      maxWait,
+      window,
+      minSamples,
+      isDrop: (exit) => Exit.isFailure(exit) && isRefusal(Cause.squash(exit.cause))
+    })
+
+    const observed = <A>(kind: string, attempt: Effect.Effect<A, CallError>): Effect.Effect<A, CallError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (startedMillis) =>
+        Effect.onExit(attempt, (exit) => {
+          if (Exit.isFailure(exit)) {
+            if (isRefusal(Cause.squash(exit.cause))) congestion.refused()
+            return Effect.void
+          }
+          return Effect.flatMap(Clock.currentTimeMillis, (endedMillis) =>
+            congestion.answered(kind, endedMillis - startedMillis) ? places.reportDrop : Effect.void
+          )
+        })
+      )
+
+    return {
+      around: (kind, attempt, onTimeout) =>
+        Effect.catchTag(places.withPermit(observed(kind, attempt)), waitingErrors, () => Effect.fail(onTimeout())),
+      stats: () => {
+        const { capacity, held, waiting } = places.statsUnsafe()
+        return {
+          limit: capacity,
+          maximum,
+          inFlight: held,
+          waiting,
+          fellForRefusal: congestion.fellForRefusal,
+          fellForLatency: congestion.fellForLatency
+        }
       }
     }
-  }
-}
+  })
+
+/** A limit of at most `maximum`; where it does not adapt, that is what it is. */
+export const make = (maximum: number, isAdaptive: boolean, maxWait: Duration.Duration): Effect.Effect<Limit> =>
+  isAdaptive ? adaptive(maximum, maxWait) : fixed(maximum, maxWait)
