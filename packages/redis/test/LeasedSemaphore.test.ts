@@ -131,6 +131,51 @@ describe.skipIf(!isInstalled)("LeasedSemaphore", () => {
       })
     ))
 
+  it("gives back at once what is held and waited for when its scope closes", () =>
+    onMachine(
+      server.url,
+      Effect.gen(function* () {
+        const options = fresh(2)
+        const other = yield* LeasedSemaphore.make(options)
+        const left = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const semaphore = yield* LeasedSemaphore.make(options)
+            const lease = yield* semaphore.take(2)
+            yield* Effect.forkDetach(semaphore.take(1))
+            yield* untilWaiting(other, 1)
+            return lease
+          })
+        )
+        expect(yield* other.shared).toMatchObject({ held: 0, waiting: 0 })
+        expect(yield* Effect.flip(left.lost)).toMatchObject({ _tag: "@sluice/redis/LeaseLost", reason: "gone" })
+      })
+    ))
+
+  it("keeps slots apart, and gives the lowest, whatever is taken and given back at once", () =>
+    onMachine(
+      server.url,
+      Effect.gen(function* () {
+        const semaphore = yield* LeasedSemaphore.make(fresh(40))
+        const together = (count: number) =>
+          Effect.all(
+            Array.from({ length: count }, () => semaphore.take(1)),
+            { concurrency: "unbounded" }
+          )
+        const slotsOf = (leases: ReadonlyArray<LeasedSemaphore.Lease>) =>
+          leases.flatMap(({ slots }) => slots).sort((a, b) => a - b)
+        const all = yield* together(40)
+        expect(slotsOf(all)).toEqual(Array.from({ length: 40 }, (_, slot) => slot))
+        const returned = all.filter((_, index) => index % 2 === 1)
+        yield* Effect.all(
+          returned.map((lease) => semaphore.release(lease)),
+          { concurrency: "unbounded" }
+        )
+        expect(slotsOf(yield* together(5))).toEqual(slotsOf(returned).slice(0, 5))
+        const heavy = yield* semaphore.take(15)
+        expect(slotsOf([heavy])).toEqual(slotsOf(returned).slice(5))
+      })
+    ))
+
   it("grows and shrinks for everybody, and lets holders finish", () =>
     onMachine(
       server.url,

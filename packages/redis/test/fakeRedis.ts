@@ -101,11 +101,16 @@ const make = (clock: Clock.Clock): FakeRedis => {
     HDEL: (key = "", field = "") => removed(hash(key).delete(field) ? 1 : 0, key, hash(key).size),
     ZADD: (key = "", ...args) => {
       const isNew = args[0] === "NX"
-      const [score, member = ""] = isNew ? args.slice(1) : args
+      const pairs = isNew ? args.slice(1) : args
       const scores = scored(key)
-      const had = scores.has(member)
-      if (!(isNew && had)) scores.set(member, number(score))
-      return had ? 0 : 1
+      let added = 0
+      for (let at = 0; at < pairs.length; at += 2) {
+        const member = pairs[at + 1] ?? ""
+        const had = scores.has(member)
+        if (!had) added++
+        if (!(isNew && had)) scores.set(member, number(pairs[at]))
+      }
+      return added
     },
     ZINCRBY: (key = "", by = "", member = "") => {
       scored(key).set(member, (scored(key).get(member) ?? 0) + number(by))
@@ -130,11 +135,11 @@ const make = (clock: Clock.Clock): FakeRedis => {
       for (const [member] of old) scored(key).delete(member)
       return removed(old.length, key, scored(key).size)
     },
-    ZPOPMIN: (key = "") => {
-      const [first] = ordered(key)
-      if (first === undefined) return []
-      scored(key).delete(first[0])
-      return removed(0, key, scored(key).size) === 0 ? [first[0], String(first[1])] : []
+    ZPOPMIN: (key = "", count = "1") => {
+      const lowest = ordered(key).slice(0, number(count))
+      for (const [member] of lowest) scored(key).delete(member)
+      removed(0, key, scored(key).size)
+      return lowest.flatMap(([member, score]) => [member, String(score)])
     },
     PUBLISH: (channel = "", message = "") => {
       const listeners = [...(subscribers.get(channel) ?? [])]

@@ -37,7 +37,7 @@ local c, h, t, p, u, w, s = match(call('GET', state) or '', '^(%d+) (%d+) (%d+) 
 local capacity, lease = tonumber(c or ARGV[2]), tonumber(ARGV[3])
 local held, token, top = tonumber(h or 0), tonumber(t or 0), tonumber(p or 0)
 local turn, waiting, soonest = tonumber(u or 0), tonumber(w or 0), tonumber(s or never)
-local freed, index = {}, nil
+local freed, index, wanted = {}, nil, 0
 
 local function save()
   if held == 0 then
@@ -96,12 +96,14 @@ local function grant(ticket, weight, at)
     if #freed > 0 then
       slots[i] = table.remove(freed)
     elseif top > held then
-      slots[i] = call('ZPOPMIN', free)[1]
+      local lowest = call('ZPOPMIN', free, math.min(top - held, math.max(wanted, 1)))
+      for at = #lowest - 1, 3, -2 do freed[#freed + 1] = lowest[at] end
+      slots[i] = lowest[1]
     else
       slots[i] = int(top)
       top = top + 1
     end
-    held = held + 1
+    held, wanted = held + 1, wanted - 1
   end
   local granted = int(token) .. ' ' .. table.concat(slots, ',')
   expires(at, ticket .. ' ' .. granted)
@@ -144,6 +146,7 @@ for i = 6, 5 + drops do
 end
 if changed or #ARGV > 5 + drops + 3 * asks then serve() end
 local answers = { int(capacity), '0' }
+for i = 6 + drops, 5 + drops + 3 * asks, 3 do wanted = wanted + tonumber(ARGV[i + 1]) end
 for i = 6 + drops, 5 + drops + 3 * asks, 3 do
   local ticket, weight, answer = ARGV[i] .. ' ' .. ARGV[i + 1], tonumber(ARGV[i + 1]), 'full'
   if waiting == 0 and held + weight <= capacity then

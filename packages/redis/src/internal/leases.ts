@@ -142,6 +142,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     let renewAt = 0
     let pollAt = Number.POSITIVE_INFINITY
     let hasLeavers = false
+    let isClosed = false
 
     const share = (): number =>
       whenAway === "failOpen" ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(capacity / session.instances()))
@@ -353,6 +354,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       restore: Restore
     ): Effect.Effect<Tenure | undefined, RedisAway> =>
       Effect.suspend(() => {
+        if (isClosed) return Effect.interrupt
         const ticket = newTicket(weight)
         const waited = Effect.flatMap(ask(ticket, mayWait), (mayComeTrue) =>
           mayComeTrue ? suspended(ticket.cell) : Effect.succeed<Wake | undefined>(undefined)
@@ -446,6 +448,25 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       return work.await
     })
 
+    // When the scope closes nobody renews any more: what is still held is lost, and goes back at once.
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        isClosed = true
+        for (const ticket of [...tickets.values()]) {
+          drop(ticket)
+          if (ticket.state === "held") lose(ticket, "gone")
+          else sendBack(ticket)
+        }
+        local.sendBack()
+        const goodbyes: Array<Effect.Effect<unknown, RedisAway>> = []
+        const gone = [...dropped.keys()]
+        for (let at = 0; at < gone.length; at += renewedAtOnce) {
+          goodbyes.push(conversation.ask({ drops: gone.slice(at, at + renewedAtOnce), asks: [], keeps: [] }))
+        }
+        dropped.clear()
+        return Effect.ignore(Effect.all(goodbyes))
+      })
+    )
     yield* Effect.forkScoped(Effect.forever(keeper))
     yield* Effect.forkScoped(Effect.forever(guard))
     const unwatch = session.watch({
