@@ -6,6 +6,7 @@
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 
 /** Whether a request may go, and what to tell whoever asked. */
 export interface Decision {
@@ -18,6 +19,21 @@ export interface Decision {
   readonly retryAfter: Duration.Duration
   /** How long until everything is free again. */
   readonly resetAfter: Duration.Duration
+  /** Whether a block is in force, whatever the limit would say. Absent where a limiter has no blocks. */
+  readonly isBlocked?: boolean
+}
+
+/** A cost that is promised for a time. */
+export interface Reservation {
+  /** How long after it was made it may be used. */
+  readonly delay: Duration.Duration
+  /** Waits until then. */
+  readonly ready: Effect.Effect<void>
+  /**
+   * Gives back what of the cost can still be given back, and answers how much that is: nothing once its time has come, and
+   * else all but what later reservations were put off by. A second time gives nothing.
+   */
+  readonly cancel: Effect.Effect<number>
 }
 
 /** The facts of a refusal. */

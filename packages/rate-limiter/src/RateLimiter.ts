@@ -6,20 +6,45 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Decision, RateLimitExceeded } from "./Decision.ts"
+import type * as Fiber from "effect/Fiber"
+import { type Decision, RateLimitExceeded, type Reservation } from "./Decision.ts"
+import { type Algorithm, type MeterOf, shapeOf, withAlgorithm } from "./internal/algorithms.ts"
 import { MillisDecision } from "./internal/decision.ts"
-import * as Gcra from "./internal/gcra.ts"
+import { Line, type Tally } from "./internal/line.ts"
+import { checkCost, checkDelta, tolerance } from "./internal/meter.ts"
+import { reservationOf } from "./internal/reservation.ts"
 import { makeSteadyTime } from "./internal/steadyTime.ts"
-import { join, makeTurns, waitTurn } from "./internal/turns.ts"
 
-export { type Decision, RateLimitExceeded, type RateLimitExceededFields } from "./Decision.ts"
+export { type Decision, RateLimitExceeded, type RateLimitExceededFields, type Reservation } from "./Decision.ts"
 
-export interface Options {
+/**
+ * How a limit of `N` per interval `T` is kept. What each allows, over any window of time that you care to pick:
+ *
+ * | | allows | state |
+ * |---|---|---|
+ * | `gcra` | in any window of length `t` at most `burst + N · t / T` | a number |
+ * | `token-bucket` | the same, and decides the same; it counts tokens | two numbers |
+ * | `leaky-bucket` | evenly spaced: after a cost of `c` nothing for `c · T / N`; so in any window of length `t` at most `N · t / T` and the last request | a number |
+ * | `fixed-window` | at most `N` in each window; a window begins with the first request after the one before has ended. In any window of length `t` at most `N · (⌈t / T⌉ + 1)`: twice the limit where two windows meet | two numbers |
+ * | `sliding-window-log` | in any window of length `T`, one of its ends left out, at most `N`: the exact one | an entry for each request of the last interval, at most 65,536 |
+ * | `sliding-window-counter` | in any window of length `t` at most `N + N · t / T`; the estimate of the last interval, which takes the one before as evenly filled, never goes above `N` | four numbers |
+ *
+ * A reservation counts at the time that it was given. What is given back, by `adjust`, counts against what is taken in the
+ * same window, at the time when it is given back; a cancelled reservation does not count.
+ */
+export type { Algorithm } from "./internal/algorithms.ts"
+
+export interface Config {
   /** Cost that an interval allows; a request costs 1 unless it says otherwise. May be a fraction. */
   readonly limit: number
   readonly interval: Duration.Input
-  /** Cost that may come at once. Default: the limit. With 1, requests are evenly spaced. */
+  /** Cost that may come at once, for `gcra` and `token-bucket`. Default: the limit. With 1, requests are evenly spaced. */
   readonly burst?: number | undefined
+}
+
+export interface Options extends Config {
+  /** How the limit is kept. Default `gcra`. */
+  readonly algorithm?: Algorithm | undefined
 }
 
 export interface TakeOptions {
@@ -33,7 +58,7 @@ export interface Stats {
   readonly capacity: number
   /** Requests that wait for their turn. */
   readonly waiting: number
-  /** Requests that were allowed. */
+  /** Requests that were allowed, reservations with them. */
   readonly admitted: number
   /** Requests that were refused. */
   readonly rejected: number
@@ -48,9 +73,16 @@ export interface Stats {
  *
  * **Details**
  *
- * GCRA: over any window of length `t`, at most `burst + limit · t / interval` is allowed. There is no boundary at which
- * two bursts can meet, as with fixed windows. Whoever waits is served in order of arrival, and while anybody waits
- * nobody else is. A decision costs O(1); so does a waiter, and one timer runs however many wait.
+ * GCRA unless `algorithm` says otherwise: over any window of length `t`, at most `burst + limit · t / interval` is allowed.
+ * There is no boundary at which two bursts can meet, as with fixed windows. `Algorithm` tells what each promises.
+ *
+ * Whoever waits is served in order of arrival, and while anybody waits nobody else is. A decision costs O(1), with the
+ * sliding log O(requests that have to leave first); a waiter costs O(1), and one timer runs however many wait. To tell
+ * when a newcomer would be served behind others, with a window algorithm or behind a reservation, the line is gone
+ * through once after each time that somebody leaves it.
+ *
+ * Time is Effect's Clock, and never goes back: where the clock is set back, time stands still for as long as it takes to
+ * say so; where it is set forward, everything may become free, but never more than that.
  *
  * **Gotchas**
  *
@@ -73,102 +105,159 @@ export interface RateLimiter {
     cost: number,
     options: TakeOptions
   ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RateLimitExceeded, R>
+  /** Takes a cost for the earliest time that it may be used, which may be in the future, and tells that time. */
+  reserve(cost?: number): Effect.Effect<Reservation>
+  /** The same, unless its time would be too far away. */
+  reserve(cost: number, options: TakeOptions): Effect.Effect<Reservation, RateLimitExceeded>
+  /**
+   * Settles afterwards what a request has really cost: takes `delta` more, even where that is not free, so that those who
+   * come later wait for it; or gives back, where it is negative, never more than is taken.
+   */
+  adjust(delta: number): Effect.Effect<void>
+  /**
+   * Changes the limit. What is taken stays taken, those who wait keep their places, and reservations their times. Whoever
+   * could no longer be served within his longest wait is refused now. A cost in line that is above the new burst is served
+   * once everything is free.
+   */
+  updateConfig(config: Partial<Config>): Effect.Effect<void>
+  /** Allows nothing for a time, from now on, whatever is free; zero ends it. It takes nothing of the limit. */
+  block(duration: Duration.Input): Effect.Effect<void>
   /** What the limiter is doing right now. */
   readonly stats: Effect.Effect<Stats>
   /** The same, outside of an effect. */
   statsUnsafe(): Stats
 }
 
-const now: Effect.Effect<number> = Effect.clockWith((clock) => Effect.succeed(clock.currentTimeMillisUnsafe()))
+const clockOf = (fiber: Fiber.Fiber<unknown, unknown>): number => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
 
-/** Makes a limiter outside of an effect. Throws a `RangeError` if an option is out of range. */
-export const makeUnsafe = (options: Options): RateLimiter => {
-  const shape = Gcra.shape(options.limit, Duration.toMillis(options.interval), options.burst)
-  const turns = makeTurns()
+const maxWaitOf = (options: TakeOptions | undefined): number =>
+  options === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(options.maxWait)
+
+const withMeter = <S>(options: Options, algorithm: Algorithm, meterOf: MeterOf<S>): RateLimiter => {
+  let config: Config = options
+  const shapeFor = ({ burst, interval, limit }: Config) => shapeOf(algorithm, limit, Duration.toMillis(interval), burst)
+  let meter = meterOf(shapeFor(config))
+  let state = meter.none()
+  let blockedUntil = Number.NEGATIVE_INFINITY
   const steady = makeSteadyTime()
-  let tat = Number.NEGATIVE_INFINITY
-  let admitted = 0
-  let rejected = 0
-
-  const takeAt = (time: number, cost: number): void => {
-    tat = Gcra.after(shape, tat, time, cost)
-    admitted++
-  }
-
-  /** Milliseconds until a newcomer's turn: those who wait come first, even where their time has come already. */
-  const waitOfNewcomer = (time: number, cost: number): number =>
-    turns.waiting === 0
-      ? Gcra.waitFor(shape, tat, time, cost)
-      : Math.max(Number.MIN_VALUE, Gcra.waitFor(shape, tat, time, turns.cost + cost))
+  const tally: Tally = { waiting: 0, admitted: 0, rejected: 0 }
+  const line = new Line<S, number>(
+    {
+      meter: () => meter,
+      load: () => state,
+      store: (next) => {
+        state = next
+      },
+      blockedUntil: () => blockedUntil,
+      weight: (cost) => cost,
+      onEmpty: () => {}
+    },
+    steady,
+    tally
+  )
+  const check = (cost: number): void => checkCost(meter.shape, cost)
+  const refusal = (cost: number) => (wait: number) =>
+    new RateLimitExceeded({ key: undefined, cost, limit: meter.shape.limit, retryAfter: Duration.millis(wait) })
 
   const tryTakeUnsafe = (nowMillis: number, cost = 1): Decision => {
-    Gcra.checkCost(shape, cost)
-    const time = steady.at(nowMillis)
-    const wait = waitOfNewcomer(time, cost)
-    const allowed = wait <= 0
-    if (allowed) takeAt(time, cost)
-    else rejected++
-    const remaining = turns.waiting === 0 ? Gcra.remaining(shape, tat, time) : 0
-    const resetMillis = Math.max(0, tat - time) + shape.emission * turns.cost
-    return new MillisDecision(allowed, remaining, shape.burst, allowed ? 0 : wait, resetMillis)
+    const { shape } = meter
+    checkCost(shape, cost)
+    const now = steady.at(nowMillis)
+    const isBlocked = now < blockedUntil
+    if (line.isEmpty() && !isBlocked) {
+      const wait = meter.earliest(state, now, cost) - now
+      const allowed = wait <= tolerance
+      if (allowed) {
+        state = meter.commit(state, now, cost)
+        tally.admitted++
+      } else tally.rejected++
+      const reset = Math.max(0, meter.freeAt(state) - now)
+      return new MillisDecision(allowed, meter.remaining(state, now), shape.burst, false, allowed ? 0 : wait, reset)
+    }
+    tally.rejected++
+    // Whoever stands in line comes first, even where his time has come already.
+    const wait = Math.max(Number.MIN_VALUE, line.earliest(now, cost) - now)
+    const reset = Math.max(0, meter.freeAt(state) - now) + shape.emission * line.ahead
+    return new MillisDecision(false, 0, shape.burst, isBlocked, wait, reset)
   }
 
   const tryTake = (cost: number): Effect.Effect<Decision> =>
-    Effect.withFiberSucceed((fiber) => tryTakeUnsafe(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), cost))
+    Effect.withFiberSucceed((fiber) => tryTakeUnsafe(clockOf(fiber), cost))
   // The effect of the usual cost is the same each time it is asked for.
   const tryTakeOne = tryTake(1)
 
-  const take = (cost = 1, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> => {
-    const maxWait = takeOptions === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(takeOptions.maxWait)
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber): Effect.Effect<void, RateLimitExceeded> => {
-        Gcra.checkCost(shape, cost)
-        const time = steady.at(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe())
-        const wait = waitOfNewcomer(time, cost)
-        if (wait <= 0) {
-          takeAt(time, cost)
-          return Effect.void
-        }
-        if (wait > maxWait) {
-          rejected++
-          const retryAfter = Duration.millis(wait)
-          return Effect.fail(new RateLimitExceeded({ key: undefined, cost, limit: shape.limit, retryAfter }))
-        }
-        let turnAt = time
-        const due = Effect.map(now, (millis) => {
-          turnAt = steady.at(millis)
-          return Gcra.waitFor(shape, tat, turnAt, cost)
-        })
-        const waiter = join(turns, cost, fiber.currentDispatcher)
-        return waitTurn(turns, waiter, due, () => takeAt(turnAt, cost), restore)
-      })
-    )
+  const take = (cost = 1, options?: TakeOptions): Effect.Effect<void, RateLimitExceeded> =>
+    line.takeInTurn(cost, maxWaitOf(options), check, refusal(cost))
+
+  const reserveFor = (cost = 1, options?: TakeOptions): Effect.Effect<Reservation, RateLimitExceeded> => {
+    const maxWait = maxWaitOf(options)
+    return Effect.withFiber((fiber) => {
+      check(cost)
+      const now = steady.at(clockOf(fiber))
+      const promised = line.reserve(now, cost, maxWait)
+      return typeof promised === "number"
+        ? Effect.fail(refusal(cost)(promised))
+        : Effect.succeed(reservationOf(line, steady, promised, now, (given) => given ?? 0))
+    })
   }
 
   function limiterTake(cost?: number): Effect.Effect<void>
   function limiterTake(cost: number, options: TakeOptions): Effect.Effect<void, RateLimitExceeded>
-  function limiterTake(cost?: number, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> {
-    return take(cost, takeOptions)
+  function limiterTake(cost?: number, options?: TakeOptions): Effect.Effect<void, RateLimitExceeded> {
+    return take(cost, options)
   }
   function limiterLimit(cost?: number): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   function limiterLimit(
     cost: number,
     options: TakeOptions
   ): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RateLimitExceeded, R>
-  function limiterLimit(cost?: number, takeOptions?: TakeOptions) {
-    const taking = take(cost, takeOptions)
+  function limiterLimit(cost?: number, options?: TakeOptions) {
+    const taking = take(cost, options)
     return <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.andThen(taking, self)
   }
+  function limiterReserve(cost?: number): Effect.Effect<Reservation>
+  function limiterReserve(cost: number, options: TakeOptions): Effect.Effect<Reservation, RateLimitExceeded>
+  function limiterReserve(cost?: number, options?: TakeOptions): Effect.Effect<Reservation, RateLimitExceeded> {
+    return reserveFor(cost, options)
+  }
 
-  const statsUnsafe = (): Stats => ({ capacity: shape.burst, waiting: turns.waiting, admitted, rejected })
+  const statsUnsafe = (): Stats => ({ capacity: meter.shape.burst, ...tally })
   return {
     tryTake: (cost) => (cost === undefined ? tryTakeOne : tryTake(cost)),
     tryTakeUnsafe,
     take: limiterTake,
     limit: limiterLimit,
+    reserve: limiterReserve,
+    adjust: (delta) =>
+      Effect.withFiberSucceed((fiber) => {
+        checkDelta(delta)
+        line.adjust(steady.at(clockOf(fiber)), delta)
+      }),
+    updateConfig: (change) =>
+      Effect.withFiberSucceed((fiber) => {
+        const now = steady.at(clockOf(fiber))
+        const next = { ...config, ...change }
+        const nextMeter = meterOf(shapeFor(next))
+        state = nextMeter.adopt(state, meter.shape, now)
+        meter = nextMeter
+        config = next
+        line.changed(now)
+      }),
+    block: (duration) =>
+      Effect.withFiberSucceed((fiber) => {
+        const now = steady.at(clockOf(fiber))
+        blockedUntil = now + Duration.toMillis(duration)
+        line.changed(now)
+      }),
     stats: Effect.sync(statsUnsafe),
     statsUnsafe
   }
+}
+
+/** Makes a limiter outside of an effect. Throws a `RangeError` if an option is out of range. */
+export const makeUnsafe = (options: Options): RateLimiter => {
+  const algorithm = options.algorithm ?? "gcra"
+  return withAlgorithm(algorithm, (meterOf) => withMeter(options, algorithm, meterOf))
 }
 
 /**

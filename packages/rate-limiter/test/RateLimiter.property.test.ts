@@ -1,5 +1,4 @@
-import { KeyedRateLimiter, RateLimiter } from "@sluice/rate-limiter"
-import { Duration } from "effect"
+import { RateLimiter } from "@sluice/rate-limiter"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 
@@ -41,28 +40,6 @@ const readings = (steps: ReadonlyArray<{ readonly after: number }>): ReadonlyArr
 }
 
 describe("RateLimiter", () => {
-  /** Models the promise itself: over every window, at most the burst and what the rate gives in its length. */
-  it("never allows more than its promise over any window", () => {
-    fc.assert(
-      fc.property(shapes, arrivals, ({ burst, interval, limit }, steps) => {
-        const limiter = RateLimiter.makeUnsafe({ limit, interval, burst })
-        const clock = readings(steps)
-        const time = elapse(clock)
-        const allowed = steps.flatMap(({ cost }, index) =>
-          limiter.tryTakeUnsafe(clock[index] ?? 0, cost).allowed ? [{ at: time[index] ?? 0, cost }] : []
-        )
-        for (let from = 0; from < allowed.length; from++) {
-          let total = 0
-          for (let to = from; to < allowed.length; to++) {
-            total += allowed[to]?.cost ?? 0
-            const length = (allowed[to]?.at ?? 0) - (allowed[from]?.at ?? 0)
-            expect(total).toBeLessThanOrEqual(burst + (limit * length) / interval + 1e-6)
-          }
-        }
-      })
-    )
-  })
-
   /** Models a bucket of tokens that fills at the rate, step by step: GCRA decides as it does. */
   it("decides as a token bucket does", () => {
     fc.assert(
@@ -81,47 +58,6 @@ describe("RateLimiter", () => {
           expect(decision.remaining).toBeCloseTo(Math.max(0, tokens), 4)
         }
       })
-    )
-  })
-
-  it("allows a refused request once its retryAfter has passed", () => {
-    fc.assert(
-      fc.property(shapes, arrivals, ({ burst, interval, limit }, steps) => {
-        const limiter = RateLimiter.makeUnsafe({ limit, interval, burst })
-        let clock = 0
-        for (const { after, cost } of steps) {
-          clock += Math.max(0, after)
-          const decision = limiter.tryTakeUnsafe(clock, cost)
-          if (decision.allowed) continue
-          clock += Duration.toMillis(decision.retryAfter)
-          expect(limiter.tryTakeUnsafe(clock, cost).allowed).toBe(true)
-        }
-      })
-    )
-  })
-})
-
-describe("KeyedRateLimiter", () => {
-  /** Models a keyed limiter as a limiter for each key. */
-  it("decides for each key as a limiter of its own would", () => {
-    fc.assert(
-      fc.property(
-        shapes,
-        arrivals,
-        fc.array(fc.constantFrom("a", "b", "c"), { minLength: 120 }),
-        (options, steps, keys) => {
-          const keyed = KeyedRateLimiter.makeUnsafe(options)
-          const single = new Map<string, RateLimiter.RateLimiter>()
-          let clock = 0
-          for (const [index, { after, cost }] of steps.entries()) {
-            clock += Math.max(0, after)
-            const key = keys[index] ?? "a"
-            const limiter = single.get(key) ?? RateLimiter.makeUnsafe(options)
-            single.set(key, limiter)
-            expect(keyed.tryTakeUnsafe(clock, key, cost)).toEqual(limiter.tryTakeUnsafe(clock, cost))
-          }
-        }
-      )
     )
   })
 })

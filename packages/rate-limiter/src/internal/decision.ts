@@ -8,13 +8,22 @@ export class MillisDecision implements Decision {
   readonly allowed: boolean
   readonly remaining: number
   readonly limit: number
+  readonly isBlocked: boolean
   private readonly retryMillis: number
   private readonly resetMillis: number
 
-  constructor(allowed: boolean, remaining: number, limit: number, retryMillis: number, resetMillis: number) {
+  constructor(
+    allowed: boolean,
+    remaining: number,
+    limit: number,
+    isBlocked: boolean,
+    retryMillis: number,
+    resetMillis: number
+  ) {
     this.allowed = allowed
     this.remaining = remaining
     this.limit = limit
+    this.isBlocked = isBlocked
     this.retryMillis = retryMillis
     this.resetMillis = resetMillis
   }

@@ -3,57 +3,68 @@
 // bucket would be full again. A request of cost c moves it by c emission
 // intervals, and conforms while that stays within the burst of now. O(1), and
 // nothing is allocated.
+//
+// Cancelling a commitment gives back its cost but for what the rate gives between
+// its time and that of the last commitment: those behind it were put off by it and
+// stay where they are, so that much of its place goes by unused (the rule of
+// golang.org/x/time/rate). A refund of an adjustment is an arrival of a negative
+// cost, so the promise holds for costs less what is given back in the window; it
+// too comes too late for what is committed already.
 
-export interface Shape {
-  /** Requests that an interval allows. */
-  readonly limit: number
-  readonly intervalMillis: number
-  /** Requests that may come at once. */
-  readonly burst: number
-  /** Milliseconds between requests at the sustained rate. */
-  readonly emission: number
-  /** Milliseconds in which an empty bucket fills: a state older than this says nothing. */
-  readonly fill: number
-}
+import { type Ahead, type RateMeter, type Refund, refundable, refundableNow, type Shape } from "./meter.ts"
 
-const positive = (name: string, value: number, needed: string): void => {
-  if (!(value > 0) || !Number.isFinite(value)) {
-    throw new RangeError(`Cannot make a rate limiter with ${name} ${value}: ${needed} is needed`)
+export class GcraMeter implements RateMeter<number> {
+  readonly shape: Shape
+  private readonly emission: number
+  private readonly burst: number
+  private readonly fill: number
+
+  constructor(shape: Shape) {
+    this.shape = shape
+    this.emission = shape.emission
+    this.burst = shape.burst
+    this.fill = shape.fill
+  }
+
+  none(): number {
+    return Number.NEGATIVE_INFINITY
+  }
+
+  copy(tat: number): number {
+    return tat
+  }
+
+  earliest(tat: number, from: number, cost: number): number {
+    return Math.max(from, tat + this.emission * Math.min(cost, this.burst) - this.fill)
+  }
+
+  behind(tat: number, from: number, ahead: number, cost: number): number {
+    return Math.max(from, Math.max(tat, from) + this.emission * (ahead + cost) - this.fill)
+  }
+
+  commit(tat: number, at: number, cost: number): number {
+    return Math.max(tat, at) + this.emission * cost
+  }
+
+  cancel(tat: number, at: number, cost: number, lastAt: number): Refund<number, number> {
+    const given = refundable(this.shape, cost, at, lastAt)
+    return { state: tat - this.emission * given, given }
+  }
+
+  adjust(tat: number, now: number, delta: number, ahead: Ahead): number {
+    const change = delta > 0 ? delta : -refundableNow(this.shape, -delta, tat, now, ahead)
+    return Math.max(tat, now) + this.emission * change
+  }
+
+  remaining(tat: number, now: number): number {
+    return Math.min(this.burst, Math.max(0, this.burst - (Math.max(tat, now) - now) / this.emission))
+  }
+
+  freeAt(tat: number): number {
+    return tat
+  }
+
+  adopt(tat: number, from: Shape, now: number): number {
+    return tat <= now ? Number.NEGATIVE_INFINITY : now + ((tat - now) / from.emission) * this.emission
   }
 }
-
-export const shape = (limit: number, intervalMillis: number, burst: number = limit): Shape => {
-  positive("limit", limit, "a number above 0")
-  positive("interval", intervalMillis, "a duration longer than nothing")
-  positive("burst", burst, "a number above 0")
-  const emission = intervalMillis / limit
-  return { limit, intervalMillis, burst, emission, fill: emission * burst }
-}
-
-/** Dies for a cost that could never be allowed, instead of waiting for ever. */
-export const checkCost = ({ burst }: Shape, cost: number): void => {
-  if (!(cost > 0) || !(cost <= burst)) {
-    throw new RangeError(
-      `Cannot take ${cost} from a rate limiter: a cost above 0 and up to its burst of ${burst} is needed`
-    )
-  }
-}
-
-// Sums of emission intervals differ from their products in the last bits, and a
-// Duration counts whole nanoseconds: whoever comes back exactly when told must
-// not be sent away again for a fraction of one.
-const tolerance = 1e-5
-
-/** Milliseconds until a request of `cost` conforms; 0 when it does. */
-export const waitFor = ({ emission, fill }: Shape, tat: number, now: number, cost: number): number => {
-  const wait = Math.max(tat, now) + emission * cost - fill - now
-  return wait <= tolerance ? 0 : wait
-}
-
-/** The state after a request of `cost`. */
-export const after = ({ emission }: Shape, tat: number, now: number, cost: number): number =>
-  Math.max(tat, now) + emission * cost
-
-/** Cost that would be allowed at once. */
-export const remaining = ({ burst, emission }: Shape, tat: number, now: number): number =>
-  Math.min(burst, Math.max(0, burst - (Math.max(tat, now) - now) / emission))
