@@ -231,6 +231,30 @@ describe("a list", () => {
     })
   )
 
+  it.live("is whole where the API gives smaller pages than it is asked for", () =>
+    Effect.gen(function* () {
+      const all = Array.from({ length: 450 }, (_, index) => ({ ...context, id: `c${index}` }))
+      const server = yield* scripted((response, _, { path }) => {
+        const query = new URL(path, "http://127.0.0.1").searchParams
+        const skip = query.has("page") ? (Number(query.get("page")) - 1) * 200 : Number(query.get("skip"))
+        json(response, 200, all.slice(skip, skip + 200))
+      })
+      const client = yield* clientOf(server.url)
+      expect(yield* Stream.runCount(client.contexts.list("p", { pageSize: 5000 }))).toBe(450)
+      expect(yield* Stream.runCount(client.projects.list({ pageSize: 5000 }))).toBe(450)
+    })
+  )
+
+  it.live("refuses pages of nothing instead of going round for ever", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf("http://127.0.0.1:1")
+      for (const options of [{ pageSize: 0 }, { pageSize: 1.5 }, { limit: -1 }, { limit: Number.NaN }]) {
+        const exit = yield* Effect.exit(Stream.runCount(client.contexts.list("p", options)))
+        expect(String(exit)).toContain("Cannot list")
+      }
+    })
+  )
+
   it.live("asks for no page beyond its cap", () =>
     Effect.gen(function* () {
       const server = yield* scripted((response, number) =>

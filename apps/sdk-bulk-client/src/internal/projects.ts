@@ -10,11 +10,11 @@ import { firstOf, paginate } from "./paged.ts"
 export const projects = (api: Api): Projects => {
   const list: Projects["list"] = (options = {}) =>
     paginate(
-      ({ limit, skip }) =>
+      ({ limit, number }) =>
         api.send({
           method: "GET",
           segments: ["projects"],
-          query: { page: Math.floor(skip / limit) + 1, per_page: limit, search: options.search },
+          query: { page: number, per_page: limit, search: options.search },
           answer: Schema.Array(Models.Project)
         }),
       ({ id }) => id,
