@@ -1,18 +1,25 @@
 // Group commit: while a command is under way, what else is asked of the same key
 // waits, and goes together in the next one. Alone nobody waits for anybody;
 // under load a command serves as many as have come, and the round trip is shared.
+//
+// What is told, and needs no answer, waits until the turn of the event loop is
+// over: most often something is asked by then, and takes it along.
 
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Scheduler from "effect/Scheduler"
 
 export interface Combiner<Q, A, E> {
   /** Whoever is interrupted before his request was sent takes it with him. */
   readonly ask: (request: Q) => Effect.Effect<A, E>
+  readonly tell: (request: Q, dispatcher: Scheduler.SchedulerDispatcher, onFailure: () => void) => void
+  /** Whether nothing waits and nothing is under way. */
+  readonly isIdle: () => boolean
 }
 
 interface Entry<Q, A, E> {
   readonly request: Q
-  readonly resume: (effect: Effect.Effect<A, E>) => void
+  readonly done: (exit: Exit.Exit<A, E>) => void
 }
 
 export interface Settings<Q, A, E> {
@@ -48,15 +55,13 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
     isBusy = true
     const requests = entries.map(({ request }) => request)
     settings.run(requests, (exit) => {
-      for (const [index, { resume }] of entries.entries()) {
+      for (const [index, { done }] of entries.entries()) {
         if (Exit.isFailure(exit)) {
-          resume(Effect.failCause(exit.cause))
+          done(Exit.failCause(exit.cause))
           continue
         }
         const answer = exit.value[index]
-        resume(
-          answer === undefined ? Effect.die(new Error("Redis answered fewer than were asked")) : Effect.succeed(answer)
-        )
+        done(answer === undefined ? Exit.die(new Error("Redis answered fewer than were asked")) : Exit.succeed(answer))
       }
       // Those who were just answered may have asked again: they go together.
       flush()
@@ -66,10 +71,23 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
   return {
     ask: (request) =>
       Effect.callback((resume) => {
-        const entry = { request, resume }
+        const entry = { request, done: resume }
         waiting.add(entry)
         if (!isBusy) flush()
         return Effect.sync(() => waiting.delete(entry))
+      }),
+    tell: (request, dispatcher, onFailure) => {
+      waiting.add({
+        request,
+        done: (exit) => {
+          if (Exit.isFailure(exit)) onFailure()
+        }
       })
+      if (isBusy || waiting.size > 1) return
+      dispatcher.scheduleTask(() => {
+        if (!isBusy) flush()
+      }, 0)
+    },
+    isIdle: () => !isBusy && waiting.size === 0
   }
 }

@@ -26,15 +26,18 @@
 
 import type { Script } from "../RedisSession.ts"
 
-// Lua that Redis 7 and later Luas understand alike. Whole numbers are written by `int`: Lua writes large ones with an exponent.
+// What all scripts get: the channel's beginning, the capacity where Redis has lost it, and the lease. In Lua that
+// Redis 7 and later Luas understand alike. Whole numbers are written by `int`: Lua writes large ones with an exponent.
 const prelude = `
 local state, queue, expiry, free = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local call, match, never = redis.call, string.match, 9e15
 local function int(n) return string.format('%.0f', n) end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local wake, ofOld, lease = match(ARGV[1], '^(.*) (%d+) (%S+)$')
+lease = tonumber(lease)
 local c, h, t, p, u, w, s = match(call('GET', state) or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
-local capacity, lease = tonumber(c or ARGV[2]), tonumber(ARGV[3])
+local capacity = tonumber(c or ofOld)
 local held, token, top = tonumber(h or 0), tonumber(t or 0), tonumber(p or 0)
 local turn, waiting, soonest = tonumber(u or 0), tonumber(w or 0), tonumber(s or never)
 local freed, index, wanted = {}, nil, 0
@@ -120,46 +123,46 @@ local function serve()
     call('ZREM', queue, ticket)
     call('ZREM', expiry, ticket)
     waiting, index = waiting - 1, nil
-    call('PUBLISH', ARGV[1] .. session, id .. ' ' .. grant(ticket, weight, at))
+    call('PUBLISH', wake .. session, id .. ' ' .. grant(ticket, weight, at))
   end
 end
 `
 
 /**
- * What one process has to say, in one command. ARGV: how many tickets to take away and how many requests, then these
- * tickets; id, weight and whether to wait of each request; and the tickets to renew. Answers the capacity, how long no
- * ticket ends, and for each request `full`, `waits` or what it holds, for each that was to be renewed `gone`, `waits` or
- * what it holds.
+ * What one process has to say, in one command. ARGV, after what all scripts get, has a word for each ticket, with `|` between: `-ticket` to
+ * take it away, `+ticket` to ask and wait, `?ticket` to ask without waiting, `=ticket` to renew it, in this order of
+ * kinds. Answers the capacity, how long no ticket ends, and for each word but those that take away `full`, `gone`, `waits`
+ * or what it holds.
  */
 export const exchangeScript: Script = {
   lua: `${prelude}
-local drops, asks = tonumber(ARGV[4]), tonumber(ARGV[5])
-local changed = sweep()
-for i = 6, 5 + drops do
-  local ticket = ARGV[i]
-  if remove(ticket) then
+local asks, renews, answers, changed = {}, {}, { int(capacity), '0' }, sweep()
+for kind, ticket in string.gmatch(ARGV[2], '([-+?=])([^|]+)') do
+  if kind == '=' then
+    renews[#renews + 1] = ticket
+  elseif kind ~= '-' then
+    local ask = { ticket, tonumber(match(ticket, '%d+$')), kind == '+' }
+    asks[#asks + 1], wanted = ask, wanted + ask[2]
+  elseif remove(ticket) then
     changed = true
   elseif not match(ticket, ' .* ') then
     local other = find(match(ticket, '^%S+'))
     changed = other and remove(other) or changed
   end
 end
-if changed or #ARGV > 5 + drops + 3 * asks then serve() end
-local answers = { int(capacity), '0' }
-for i = 6 + drops, 5 + drops + 3 * asks, 3 do wanted = wanted + tonumber(ARGV[i + 1]) end
-for i = 6 + drops, 5 + drops + 3 * asks, 3 do
-  local ticket, weight, answer = ARGV[i] .. ' ' .. ARGV[i + 1], tonumber(ARGV[i + 1]), 'full'
+if changed or #renews > 0 then serve() end
+for _, ask in ipairs(asks) do
+  local ticket, weight, answer = ask[1], ask[2], 'full'
   if waiting == 0 and held + weight <= capacity then
     answer = grant(ticket, weight, now + lease)
-  elseif ARGV[i + 2] == '1' then
+  elseif ask[3] then
     turn, waiting, answer = turn + 1, waiting + 1, 'waits'
     call('ZADD', queue, int(turn), ticket)
     expires(now + lease, ticket)
   end
   answers[#answers + 1] = answer
 end
-for i = 6 + drops + 3 * asks, #ARGV do
-  local ticket = ARGV[i]
+for _, ticket in ipairs(renews) do
   if not call('ZSCORE', expiry, ticket) then ticket = find(match(ticket, '^%S+')) end
   if ticket then expires(now + lease, ticket) end
   answers[#answers + 1] = not ticket and 'gone' or match(ticket, '^%S+ %d+ (.*)$') or 'waits'
@@ -169,10 +172,10 @@ answers[2] = int(soonest - now)
 return answers`
 }
 
-/** Changes how many permits there are. ARGV: the number. */
+/** Changes how many permits there are. ARGV, after what all scripts get: the number. */
 export const resizeScript: Script = {
   lua: `${prelude}
-capacity = tonumber(ARGV[4])
+capacity = tonumber(ARGV[2])
 sweep()
 serve()
 save()

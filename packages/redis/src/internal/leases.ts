@@ -18,7 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { LeaseLost, LeaseLostFields, Shared, Stats } from "../LeasedSemaphore.ts"
-import type { RedisAway, RedisSession } from "../RedisSession.ts"
+import type { RedisAway, RedisSession, Script } from "../RedisSession.ts"
 import type { WhenAway } from "../WhenAway.ts"
 import { type Cell, makeCell, type Restore, settle, suspended } from "./cell.ts"
 import { makeCombiner } from "./combiner.ts"
@@ -154,14 +154,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       largest = Math.max(largest, capacity)
     }
 
-    const withCommon = (args: ReadonlyArray<string>): ReadonlyArray<string> => [
-      wakePrefix,
-      String(capacity),
-      String(leaseMillis),
-      ...args
-    ]
-    const evaluate = (script: { readonly lua: string }, ...args: ReadonlyArray<string>) =>
-      Effect.suspend(() => session.evaluate(script, keys, withCommon(args)))
+    const common = (): string => `${wakePrefix} ${capacity} ${leaseMillis}`
 
     const awake = (): void => {
       if (work.openUnsafe()) renewAt = now() + leaseMillis / 3
@@ -240,9 +233,10 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       end: () => {
         if (ticket.state === "ended") return Effect.void
         end(ticket)
-        return Effect.matchEffect(conversation.ask({ drops: [ticket.written], asks: [], keeps: [] }), {
-          onFailure: () => Effect.sync(() => drop(ticket)),
-          onSuccess: () => Effect.void
+        return Effect.withFiber((fiber) => {
+          const goodbye = { drops: [ticket.written], asks: [], keeps: [] }
+          conversation.tell(goodbye, fiber.currentDispatcher, () => drop(ticket))
+          return Effect.void
         })
       }
     })
@@ -267,13 +261,11 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       const drops = [...sayings.flatMap((saying) => saying.drops), ...leavers()]
       const asks = sayings.flatMap((saying) => saying.asks)
       const keeps = sayings.flatMap((saying) => saying.keeps)
-      const args = withCommon([
-        String(drops.length),
-        String(asks.length),
-        ...drops,
-        ...asks.flatMap(({ mayWait, ticket }) => [ticket.id, String(ticket.weight), mayWait ? "1" : "0"]),
-        ...keeps.map(({ written }) => written)
-      ])
+      const said = [
+        ...drops.map((written) => `-${written}`),
+        ...asks.map(({ mayWait, ticket }) => `${mayWait ? "+" : "?"}${ticket.written}`),
+        ...keeps.map(({ written }) => `=${written}`)
+      ]
       const understand = (answer: unknown): ReadonlyArray<Heard> => {
         const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
         learnCapacity(heard)
@@ -292,13 +284,24 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
           keeps: ofKeeps.splice(0, saying.keeps.length)
         }))
       }
-      session.evaluateUnsafe(exchangeScript, keys, args, (exit) => done(Exit.map(exit, understand)))
+      session.evaluateUnsafe(exchangeScript, keys, [common(), said.join("|")], (exit) =>
+        done(Exit.map(exit, understand))
+      )
     }
 
     const conversation = makeCombiner<Saying, Heard, RedisAway>({
       most: saidAtOnce,
       run: converse
     })
+
+    /** A script of its own, after all that was told before. */
+    const evaluate = (script: Script, ...args: ReadonlyArray<string>): Effect.Effect<unknown, RedisAway> =>
+      Effect.suspend(() => {
+        const alone = session.evaluate(script, keys, [common(), ...args])
+        return conversation.isIdle()
+          ? alone
+          : Effect.andThen(conversation.ask({ drops: [], asks: [], keeps: [] }), alone)
+      })
 
     /** Asks Redis, and answers whether it may be waited for. Fails as Redis does. */
     const ask = (ticket: Ticket, mayWait: boolean): Effect.Effect<boolean, RedisAway> =>
