@@ -38,7 +38,7 @@ export interface Reservation {
 
 /** The facts of a refusal. */
 export interface RateLimitExceededFields {
-  /** The key, where the limit is by key. */
+  /** The key, where the limit is by key; the name of the limit, where there are several. */
   readonly key: string | undefined
   readonly cost: number
   /** Cost that an interval allows. */

@@ -1,2 +1,5 @@
+export * as AddressKey from "./AddressKey.ts"
 export * as KeyedRateLimiter from "./KeyedRateLimiter.ts"
+export * as Quota from "./Quota.ts"
 export * as RateLimiter from "./RateLimiter.ts"
+export * as RateLimiterStore from "./RateLimiterStore.ts"
