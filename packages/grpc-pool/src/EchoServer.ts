@@ -93,6 +93,7 @@ class Running {
       const call = this.begin()
       try {
         await sleep(request.delayMillis, signal)
+        signal.throwIfAborted()
         if (request.failWith !== 0) throw new ConnectError(request.message, request.failWith)
         return { message: request.message, call }
       } finally {
@@ -186,7 +187,7 @@ export const make = (options: Options = {}): Effect.Effect<EchoServer, never, Sc
           running.isServing = isServing
         },
         goAway: () => {
-          for (const session of running.sessions) session.goaway(0)
+          for (const session of running.sessions) if (!session.destroyed) session.goaway(0)
         },
         dropConnections: () => {
           for (const session of running.sessions) session.destroy()

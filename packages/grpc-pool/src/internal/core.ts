@@ -27,6 +27,8 @@ export interface Waiter {
   readonly refuse: (refusal: Refusal) => void
 }
 
+const goodbyeMillis = 1000
+
 /** Runs something later; answers how to call it off. */
 export type After = (millis: number, run: () => void) => () => void
 
@@ -110,6 +112,7 @@ export class Core {
       onReady: (session) => this.onReady(session),
       onRoom: () => this.serveLine(),
       onDraining: (session) => this.onDraining(session),
+      onClosing: (session) => this.onClosing(session),
       onClosed: (session, reason) => this.onClosed(session, reason)
     }
   }
@@ -303,6 +306,11 @@ export class Core {
     session.address.sessions.delete(session)
     session.address.draining.add(session)
     this.serveLine()
+  }
+
+  /** A server that no longer reads hears no goodbye: it is not waited for. */
+  private onClosing(session: Session): void {
+    this.after(goodbyeMillis, () => session.destroy("the connection was closed"))
   }
 
   private onClosed(session: Session, reason: string): void {

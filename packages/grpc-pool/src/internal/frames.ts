@@ -9,6 +9,18 @@ const refusedStream = 7
 /** The server says that it has not looked at the stream. So does a GOAWAY of all streams after its last. */
 export const isRefused = (stream: http2.ClientHttp2Stream): boolean => stream.rstCode === refusedStream
 
+const cancelled = 8
+
+/**
+ * Tells the server that the call was cancelled, and ends the stream at once: what was to be written is dropped, so that a
+ * server that does not read keeps nothing here.
+ */
+export const cancelStream = (stream: http2.ClientHttp2Stream): void => {
+  if (stream.destroyed) return
+  stream.close(cancelled)
+  stream.destroy()
+}
+
 /** gRPC's mapping of HTTP/2 codes; all others are internal errors. */
 const codes: Readonly<Record<number, Code>> = {
   7: Code.Unavailable,
@@ -24,7 +36,7 @@ export const resetError = (
   error: Error | undefined
 ): ConnectError => {
   // With its connection a stream is reset too, as if somebody had asked for that.
-  if (!session.isOpen && !(session.state === "draining" && !session.http2.destroyed)) {
+  if (session.isLost) {
     return new ConnectError(session.closeReason, Code.Unavailable, undefined, undefined, error)
   }
   const { rstCode } = stream

@@ -20,6 +20,8 @@ export interface SessionHooks {
   readonly onRoom: (session: Session) => void
   /** It takes no more calls. */
   readonly onDraining: (session: Session) => void
+  /** It has nothing left to do and says goodbye to its server. */
+  readonly onClosing: (session: Session) => void
   readonly onClosed: (session: Session, reason: string) => void
 }
 
@@ -79,6 +81,11 @@ export class Session implements SessionManager {
     return this.state === "closed"
   }
 
+  /** Its connection is gone, and with it what was in flight. */
+  get isLost(): boolean {
+    return this.http2.destroyed || (!this.isOpen && this.state !== "draining")
+  }
+
   get hasRoom(): boolean {
     return this.inUse < this.capacity && this.isOpen
   }
@@ -128,7 +135,13 @@ export class Session implements SessionManager {
   }
 
   private close(): void {
-    if (!this.http2.closed && !this.http2.destroyed) this.http2.close()
+    if (this.http2.closed) {
+      // After a GOAWAY there is nobody to say goodbye to.
+      this.destroy(this.reason)
+      return
+    }
+    if (!this.http2.destroyed) this.http2.close()
+    this.hooks.onClosing(this)
   }
 
   /** Closes at once: the calls that it has fail. */

@@ -14,7 +14,7 @@ import {
 } from "@connectrpc/connect"
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node"
 import type { Core, Waiter } from "./core.ts"
-import { isRefused, nodeHeaders, webHeaders } from "./frames.ts"
+import { cancelStream, isRefused, nodeHeaders, webHeaders } from "./frames.ts"
 import { type Link, linkHeader, type Session } from "./session.ts"
 import { type Failure, UnaryCall } from "./unary.ts"
 
@@ -150,19 +150,21 @@ class Lease {
     this.session.unlink(this.id)
     const { stream } = this.link
     if (stream === undefined || stream.destroyed) this.release()
-    else if (outcome !== "succeeded") stream.close(8)
+    else if (outcome !== "succeeded") cancelStream(stream)
     // A server may answer before it has heard all: it need hear no more.
     else if (!stream.writableEnded) stream.close(0)
   }
 
-  failure(reason: unknown, patience: Patience): Failure {
+  async failure(reason: unknown, patience: Patience): Promise<Failure> {
     const { session } = this
     const { stream } = this.link
     const isSent = stream !== undefined && !isRefused(stream) && stream.id !== undefined
-    const given = patience.controller.signal.aborted ? patience.error : ConnectError.from(reason, Code.Internal)
-    // Connect calls a lost connection aborted or internal; it is a server that is not there.
-    const isLost = !patience.controller.signal.aborted && session.http2.destroyed && !isFromServer(given)
-    const error = isLost
+    const isOver = patience.controller.signal.aborted
+    const given = isOver ? patience.error : ConnectError.from(reason, Code.Internal)
+    if (isOver || isFromServer(given)) return { error: given, address: session.authority, isSent }
+    // A lost connection resets its streams as if they had been cancelled. Deno does so before it tells of the connection.
+    if (session.isOpen) await new Promise((resolve) => setImmediate(resolve))
+    const error = session.isLost
       ? new ConnectError(session.closeReason, Code.Unavailable, given.metadata, undefined, reason)
       : given
     return { error, address: session.authority, isSent }
@@ -196,7 +198,7 @@ const unaryThroughConnect = async <I extends DescMessage, O extends DescMessage>
       lease.settle("succeeded")
       return response
     } catch (reason) {
-      const failure = lease.failure(reason, patience)
+      const failure = await lease.failure(reason, patience)
       lease.settle(outcomeOf(failure.error))
       if (failure.isSent || resends === 5 || patience.controller.signal.aborted) throw known(failure)
     }
@@ -218,7 +220,7 @@ const reading = <A>(messages: AsyncIterable<A>, lease: Lease, patience: Patience
           if (result.done === true) over("succeeded")
           return result
         } catch (reason) {
-          const failure = lease.failure(reason, patience)
+          const failure = await lease.failure(reason, patience)
           over(outcomeOf(failure.error))
           throw known(failure)
         }
@@ -306,7 +308,7 @@ export const makeTransport = (core: Core): Transport => {
         )
         return { ...response, message: reading(response.message, lease, patience) }
       } catch (reason) {
-        const failure = lease.failure(reason, patience)
+        const failure = await lease.failure(reason, patience)
         patience.end()
         lease.settle(outcomeOf(failure.error))
         throw known(failure)

@@ -16,7 +16,7 @@ import {
 import { Code, ConnectError } from "@connectrpc/connect"
 import { codeFromHttpStatus, findTrailerError } from "@connectrpc/connect/protocol-grpc"
 import type { Core, Refusal, Waiter } from "./core.ts"
-import { isRefused, resetError, webHeaders } from "./frames.ts"
+import { cancelStream, isRefused, resetError, webHeaders } from "./frames.ts"
 import type { Session } from "./session.ts"
 
 export interface Failure {
@@ -113,7 +113,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> implements 
     this.isDone = true
     if (this.isCounted) this.core.cancelled++
     if (this.stream === undefined) this.core.leave(this)
-    else reset(this.stream)
+    else cancelStream(this.stream)
   }
 
   private onData(chunk: Uint8Array): void {
@@ -123,7 +123,7 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> implements 
     this.failSent(
       new ConnectError(`the answer is over ${this.core.settings.maxMessageBytes} bytes`, Code.ResourceExhausted)
     )
-    if (this.stream !== undefined) reset(this.stream)
+    if (this.stream !== undefined) cancelStream(this.stream)
   }
 
   private onClose(stream: http2.ClientHttp2Stream): void {
@@ -210,10 +210,4 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> implements 
     }
     this.handlers.fail({ error, address, isSent })
   }
-}
-
-const cancelCode = 8
-
-const reset = (stream: http2.ClientHttp2Stream): void => {
-  if (!stream.closed) stream.close(cancelCode)
 }
