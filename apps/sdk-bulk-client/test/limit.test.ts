@@ -69,32 +69,43 @@ describe("the arithmetic", () => {
     expect(congestion.fellForRefusal).toBe(0)
   })
 
+  /** Answers of a kind, so many milliseconds apart; whether the last one was slow. */
+  const answers = (congestion: Congestion, count: number, millis: number, from = 0, apart = 20): boolean => {
+    let isSlow = false
+    for (let n = 1; n <= count; n++) isSlow = congestion.answered("contexts", millis, from + n * apart)
+    return isSlow
+  }
+
   it("takes requests that last twice as long as is usual for their kind for slow", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) expect(congestion.answered("contexts", 200)).toBe(false)
-    const slow = Array.from({ length: 20 }, () => congestion.answered("contexts", 1000))
-    expect(slow.at(-1)).toBe(true)
+    expect(answers(congestion, 500, 200)).toBe(false)
+    expect(answers(congestion, 100, 1000, 10_000)).toBe(true)
+  })
+
+  it("takes no pause that all in flight see at once for an API that is slow", () => {
+    const congestion = new Congestion(50)
+    answers(congestion, 500, 200)
+    for (let n = 0; n < 32; n++) expect(congestion.answered("contexts", 600, 10_400)).toBe(false)
   })
 
   it("takes no kind of request for slow because another is quick", () => {
     const congestion = new Congestion(50)
     for (let n = 0; n < 500; n++) {
-      expect(congestion.answered("contexts", 1200)).toBe(false)
-      expect(congestion.answered("schema-metadata", 6900)).toBe(false)
+      expect(congestion.answered("contexts", 1200, n * 100)).toBe(false)
+      expect(congestion.answered("schema-metadata", 6900, n * 100)).toBe(false)
     }
   })
 
   it("takes no notice of differences that nobody would notice", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) congestion.answered("contexts", 2)
-    for (let n = 0; n < 100; n++) expect(congestion.answered("contexts", 30)).toBe(false)
+    answers(congestion, 500, 2)
+    expect(answers(congestion, 500, 30, 10_000)).toBe(false)
   })
 
   it("learns what has become usual", () => {
     const congestion = new Congestion(50)
-    for (let n = 0; n < 100; n++) congestion.answered("contexts", 200)
-    for (let n = 0; n < 1000; n++) congestion.answered("contexts", 1000)
-    expect(congestion.answered("contexts", 1000)).toBe(false)
+    answers(congestion, 500, 200)
+    expect(answers(congestion, 10_000, 1000, 10_000)).toBe(false)
   })
 })
 

@@ -6,12 +6,13 @@
 //
 // Latency: requests to one API take times that differ by their nature, a schema
 // six times that of a context, so the mean over all says little. Each kind of
-// request is measured against what is usual for it: a short moving average
-// against a long one. It is slow when the short one is twice the long one.
-// Differences that nobody would notice are left out, or a garbage collection
-// would look like an overloaded API.
+// request is measured against what is usual for it: the average of about the last
+// second against that of about the last minute. It is slow when the former is
+// twice the latter. The averages are over time and not over requests, or one pause
+// of this process, which all that are in flight see at once, would look like an
+// overloaded API; and differences that nobody would notice are left out.
 //
-// O(1) a request, and three numbers for each kind of request.
+// O(1) a request, and four numbers for each kind of request.
 
 import type { AdaptiveLimit } from "@sluice/semaphore"
 
@@ -22,11 +23,12 @@ const latencyFactor = 0.9
 const tolerance = 2
 const noticeableMillis = 50
 const warmUp = 10
-const shortWeight = 1 / 5
-const longWeight = 1 / 100
+const shortMillis = 1_000
+const longMillis = 60_000
 
 interface Usual {
   count: number
+  atMillis: number
   short: number
   long: number
 }
@@ -60,16 +62,19 @@ export class Congestion implements AdaptiveLimit.State {
     this.#isRefused = true
   }
 
-  /** A request was answered. Says whether its kind has become slow. */
-  answered(kind: string, millis: number): boolean {
+  /** A request was answered after so long. Says whether its kind has become slow. */
+  answered(kind: string, millis: number, nowMillis: number): boolean {
     const usual = this.#usual.get(kind)
     if (usual === undefined) {
-      this.#usual.set(kind, { count: 1, short: millis, long: millis })
+      this.#usual.set(kind, { count: 1, atMillis: nowMillis, short: millis, long: millis })
       return false
     }
     usual.count++
-    usual.short += (millis - usual.short) * Math.max(shortWeight, 1 / usual.count)
-    usual.long += (millis - usual.long) * Math.max(longWeight, 1 / usual.count)
+    const sinceMillis = nowMillis - usual.atMillis
+    usual.atMillis = nowMillis
+    const few = usual.count <= warmUp ? 1 / usual.count : 0
+    usual.short += (millis - usual.short) * Math.max(few, Math.min(1, sinceMillis / shortMillis))
+    usual.long += (millis - usual.long) * Math.max(few, Math.min(1, sinceMillis / longMillis))
     return usual.count > warmUp && usual.short > tolerance * usual.long && usual.short - usual.long > noticeableMillis
   }
 

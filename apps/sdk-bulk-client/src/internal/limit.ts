@@ -66,7 +66,7 @@ const adaptive = (maximum: number, maxWait: Duration.Duration): Effect.Effect<Li
             return Effect.void
           }
           return Effect.flatMap(Clock.currentTimeMillis, (endedMillis) =>
-            congestion.answered(kind, endedMillis - startedMillis) ? places.reportDrop : Effect.void
+            congestion.answered(kind, endedMillis - startedMillis, endedMillis) ? places.reportDrop : Effect.void
           )
         })
       )
