@@ -12,7 +12,7 @@
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import { explore } from "./internal/explore.ts"
-import { Names, Recorder } from "./internal/recorder.ts"
+import { Names, Recorder, Spared } from "./internal/recorder.ts"
 import type { Mode, Step } from "./internal/scheduler.ts"
 import { parseToken } from "./internal/search.ts"
 import type { Wait } from "./internal/watch.ts"
@@ -126,6 +126,13 @@ export const named =
   (name: string) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.updateService(self, Names, (names) => [...names, name])
+
+/**
+ * Leaves an effect, and the fibers that it forks, alone: the explorer interrupts none of them. For the parts of a
+ * program that nobody could interrupt but the program itself, such as the fibers with which `Effect.timeout` races.
+ */
+export const spared = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, Spared, true)
 
 /**
  * Promises something of the program that holds from now on, and is checked before every primitive of Effect.

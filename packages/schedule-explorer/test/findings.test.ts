@@ -336,4 +336,10 @@ describe("interruption", () => {
     Explorer.assert(program, { interruptions: 1, strategy: Explorer.exhaustive({ maxPreemptions: 0 }) })
     expect([...reached].sort()).toEqual([0, 1, 2, 3, 4])
   })
+
+  it("passes over what is spared, with all that it forks", () => {
+    const program = Effect.flatMap(Effect.forkChild(Effect.yieldNow), Fiber.join)
+    expect(failureOf(program, { interruptions: 1 }).type).toBe("failure")
+    Explorer.assert(Explorer.spared(program), { interruptions: 1 })
+  })
 })

@@ -32,6 +32,11 @@ export const Names: Context.Reference<ReadonlyArray<string>> = Context.Reference
   { defaultValue: () => [] }
 )
 
+/** Whether a fiber is left alone by interruptions. */
+export const Spared: Context.Reference<boolean> = Context.Reference<boolean>("@sluice/schedule-explorer/Spared", {
+  defaultValue: () => false
+})
+
 /** How a law is broken; `undefined` where it holds. */
 export const brokenBy = ({ law, name }: Promised): string | undefined => {
   const found = law()
