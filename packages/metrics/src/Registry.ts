@@ -3,25 +3,29 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type {
   Counter,
-  CounterSeries,
+  FixedHistogram,
+  FixedHistogramOptions,
   Gauge,
-  GaugeSeries,
+  GaugeOptions,
   Histogram,
   HistogramOptions,
-  HistogramSeries,
-  HistogramSnapshot,
-  Instrument,
   InstrumentOptions,
-  Labels
+  Labels,
+  MetricSnapshot,
+  Summary,
+  SummaryOptions,
+  Timer,
+  UpDownCounter
 } from "./Instruments.ts"
-import { type Family, makeFamily } from "./internal/family.ts"
+import { makeInstruments } from "./internal/instruments.ts"
 import { checkLabelNames, checkMetricName } from "./internal/names.ts"
-import * as Series from "./internal/series.ts"
+import { Roster } from "./internal/roster.ts"
 
 export type * from "./Instruments.ts"
 
@@ -32,34 +36,43 @@ export interface Options {
   readonly labels?: Labels | undefined
 }
 
-/** One metric as a scrape sees it. */
-export type MetricSnapshot =
-  | {
-      readonly type: "counter" | "gauge"
-      readonly name: string
-      readonly help: string
-      readonly series: ReadonlyArray<{ readonly labels: Labels; readonly value: number }>
-    }
-  | {
-      readonly type: "histogram"
-      readonly name: string
-      readonly help: string
-      /** Where the text formats count. */
-      readonly bounds: ReadonlyArray<number>
-      readonly series: ReadonlyArray<{ readonly labels: Labels; readonly value: HistogramSnapshot }>
-    }
+/** What {@link makeUnsafe} needs besides, which {@link make} takes from Effect. */
+export interface UnsafeOptions extends Options {
+  /** Milliseconds since 1970. Default `Date.now`. */
+  readonly now?: (() => number) | undefined
+  /** Where warnings go. Default `console.warn`. */
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+/** Reads state that is kept elsewhere: each series with its labels. */
+export type Read = () => Iterable<readonly [Labels, number]>
 
 export interface Registry {
   /** A metric that only grows. Its name ends in `_total`. */
   counter(options: InstrumentOptions): Counter
-  /** A metric that goes up and down. */
-  gauge(options: InstrumentOptions): Gauge
-  /** How values are spread. */
+  /** A metric that goes up and down by amounts. */
+  upDownCounter(options: InstrumentOptions): UpDownCounter
+  /** A metric that is set. */
+  gauge(options: GaugeOptions): Gauge
+  /** How values are spread, in buckets that adapt to them. */
   histogram(options: HistogramOptions): Histogram
-  /** A gauge that is read when it is scraped, from state that is kept elsewhere. */
-  gaugeFrom(options: InstrumentOptions, read: () => Iterable<readonly [Labels, number]>): void
+  /** How long things take, in seconds. Its name ends in `_seconds`. */
+  timer(options: HistogramOptions): Timer
+  /** How values are spread, in buckets that are chosen once. */
+  fixedHistogram(options: FixedHistogramOptions): FixedHistogram
+  /** Quantiles of what was recorded lately. */
+  summary(options: SummaryOptions): Summary
+  /** A gauge that is read when it is scraped. If reading fails, the scrape goes on without it. */
+  gaugeFrom(options: GaugeOptions, read: Read): void
   /** A counter that is read when it is scraped. */
-  counterFrom(options: InstrumentOptions, read: () => Iterable<readonly [Labels, number]>): void
+  counterFrom(options: InstrumentOptions, read: Read): void
+  /**
+   * Metrics that are kept elsewhere and read when they are scraped, such as Effect's own or those of other threads. One
+   * whose name is taken is left out, with a warning.
+   */
+  include(read: () => Iterable<MetricSnapshot>): void
+  /** Forgets a metric with all its series, and tells whether there was one. What is bound goes on, unseen. */
+  unregister(name: string): boolean
   /** Everything as it is now. Nothing is updated in between, so that the figures belong together. */
   snapshotUnsafe(): ReadonlyArray<MetricSnapshot>
   readonly snapshot: Effect.Effect<ReadonlyArray<MetricSnapshot>>
@@ -69,129 +82,30 @@ export interface Registry {
 
 export const Registry: Context.Service<Registry, Registry> = Context.Service<Registry>("@sluice/metrics/Registry")
 
-type Entry =
-  | { readonly type: "counter"; readonly family: Family<Series.Counter> }
-  | { readonly type: "gauge"; readonly family: Family<Series.Gauge> }
-  | { readonly type: "histogram"; readonly family: Family<Series.Histogram>; readonly bounds: ReadonlyArray<number> }
-  | {
-      readonly type: "counter" | "gauge"
-      readonly pulled: InstrumentOptions
-      readonly read: () => Iterable<readonly [Labels, number]>
-    }
-
-const defaultBounds: ReadonlyArray<number> = Array.from({ length: 25 }, (_, index) => 2 ** (index - 14))
-
-const checkBounds = (name: string, bounds: ReadonlyArray<number>): void => {
-  const wrong = bounds.find(
-    (bound, index) => !(bound > 0) || !Number.isInteger(Math.log2(bound)) || bound <= (bounds[index - 1] ?? 0)
-  )
-  if (wrong !== undefined) {
-    throw new RangeError(`Cannot register ${name} with the bound ${wrong}: powers of two, ascending, are needed`)
-  }
-}
-
-const instrument = <S, T extends S>(family: Family<T>): Instrument<S> => ({
-  name: family.definition.name,
-  bind: (labels = {}) => family.bind(labels),
-  remove: family.remove
-})
-
 /**
  * Makes a registry outside of an effect. Throws a `RangeError` if the namespace or a label is not valid.
  *
  * An instrument whose name, type or labels do not fit what is registered already throws a `RangeError` too: two parts of
  * a program that share a name by accident must not share a metric.
  */
-export const makeUnsafe = (options: Options = {}): Registry => {
-  const prefix = options.namespace === undefined ? "" : `${options.namespace}_`
-  const constant = options.labels ?? {}
-  if (options.namespace !== undefined) checkMetricName(options.namespace)
+export const makeUnsafe = (options: UnsafeOptions = {}): Registry => {
+  const { labels: constant = {}, namespace, now = Date.now, warn = console.warn } = options
+  if (namespace !== undefined) checkMetricName(namespace)
   checkLabelNames("the registry", Object.keys(constant), ["le", "quantile"])
-  const entries = new Map<string, Entry>()
-
-  const definition = ({ help, labels = [], maxSeries = 2000, name }: InstrumentOptions, isCounter: boolean) => {
-    if (isCounter && !name.endsWith("_total")) {
-      throw new RangeError(`Cannot register a counter as ${name}: its name must end in _total`)
-    }
-    if (!Number.isSafeInteger(maxSeries) || maxSeries < 1) {
-      throw new RangeError(`Cannot register ${name} with maxSeries ${maxSeries}: a whole number, 1 or more, is needed`)
-    }
-    return { name: `${prefix}${name}`, help, labels, constant, maxSeries }
-  }
-
-  const register = <E extends Entry>(name: string, entry: E): E => {
-    const known = entries.get(name)
-    if (known !== undefined) {
-      throw new RangeError(`Cannot register ${name}: the registry has a ${known.type} of that name already`)
-    }
-    entries.set(name, entry)
-    return entry
-  }
-
-  const reserved = [...Object.keys(constant), "le", "quantile"]
-
-  const pull = (
-    type: "counter" | "gauge",
-    pulled: InstrumentOptions,
-    read: () => Iterable<readonly [Labels, number]>
-  ) => {
-    const { name } = definition(pulled, type === "counter")
-    checkMetricName(name)
-    checkLabelNames(name, pulled.labels ?? [], reserved)
-    register(name, { type, pulled: { ...pulled, name }, read })
-  }
-
-  const snapshotOf = (entry: Entry): MetricSnapshot => {
-    if ("read" in entry) {
-      const series = Array.from(entry.read(), ([labels, value]) => ({ labels: { ...constant, ...labels }, value }))
-      return { type: entry.type, name: entry.pulled.name, help: entry.pulled.help, series }
-    }
-    const { help, name } = entry.family.definition
-    if (entry.type === "histogram") {
-      const series = Array.from(entry.family.series(), ([labels, one]) => ({ labels, value: one.snapshot() }))
-      return { type: "histogram", name, help, bounds: entry.bounds, series }
-    }
-    const values: Family<{ readonly value: number }> = entry.family
-    const series = Array.from(values.series(), ([labels, one]) => ({ labels, value: one.value }))
-    return { type: entry.type, name, help, series }
-  }
-
-  const snapshotUnsafe = (): ReadonlyArray<MetricSnapshot> => Array.from(entries.values(), snapshotOf)
-
+  const roster = new Roster(warn)
+  const snapshotUnsafe = (): ReadonlyArray<MetricSnapshot> => roster.snapshot()
   return {
-    counter: (counterOptions) => {
-      const family = makeFamily(definition(counterOptions, true), reserved, () => new Series.Counter())
-      register(family.definition.name, { type: "counter", family })
-      return instrument<CounterSeries, Series.Counter>(family)
-    },
-    gauge: (gaugeOptions) => {
-      const family = makeFamily(definition(gaugeOptions, false), reserved, () => new Series.Gauge())
-      register(family.definition.name, { type: "gauge", family })
-      return instrument<GaugeSeries, Series.Gauge>(family)
-    },
-    histogram: ({ bounds = defaultBounds, maxBuckets = 160, ...histogramOptions }) => {
-      checkBounds(histogramOptions.name, bounds)
-      if (!Number.isSafeInteger(maxBuckets) || maxBuckets < 2) {
-        throw new RangeError(
-          `Cannot register ${histogramOptions.name} with maxBuckets ${maxBuckets}: a whole number, 2 or more, is needed`
-        )
-      }
-      const family = makeFamily(definition(histogramOptions, false), reserved, () => new Series.Histogram(maxBuckets))
-      register(family.definition.name, { type: "histogram", family, bounds })
-      return instrument<HistogramSeries, Series.Histogram>(family)
-    },
-    gaugeFrom: (pulled, read) => pull("gauge", pulled, read),
-    counterFrom: (pulled, read) => pull("counter", pulled, read),
+    ...makeInstruments({ roster, constant, prefix: namespace === undefined ? "" : `${namespace}_`, now, warn }),
+    include: (read) => roster.include(read),
+    unregister: (name) => roster.unregister(namespace === undefined ? name : `${namespace}_${name}`),
     snapshotUnsafe,
     snapshot: Effect.sync(snapshotUnsafe),
-    reset: Effect.sync(() => {
-      for (const entry of entries.values()) if ("family" in entry) entry.family.reset()
-    })
+    reset: Effect.sync(() => roster.reset())
   }
 }
 
 /**
- * Makes a registry.
+ * Makes a registry. Its time is Effect's Clock, and its warnings go to Effect's log.
  *
  * @example
  * ```ts
@@ -210,7 +124,16 @@ export const makeUnsafe = (options: Options = {}): Registry => {
  * await Effect.runPromise(program)
  * ```
  */
-export const make = (options: Options = {}): Effect.Effect<Registry> => Effect.sync(() => makeUnsafe(options))
+export const make = (options: Options = {}): Effect.Effect<Registry> =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const context = yield* Effect.context<never>()
+    return makeUnsafe({
+      ...options,
+      now: () => clock.currentTimeMillisUnsafe(),
+      warn: (message) => void Effect.runForkWith(context)(Effect.logWarning(message))
+    })
+  })
 
 /** Provides a registry. */
 export const layer = (options: Options = {}): Layer.Layer<Registry> => Layer.effect(Registry, make(options))

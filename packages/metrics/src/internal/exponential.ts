@@ -138,6 +138,27 @@ export const merge = (into: Buckets, from: Buckets): void => {
   into.max = Math.max(into.max, from.max)
 }
 
+/** What `after` has recorded more than `before`, which is an earlier state of it. Exact at the scale of `after`. */
+export const difference = (after: Buckets, before: Buckets): Buckets => {
+  const result = copy(after)
+  const steps = Math.max(0, before.scale - after.scale)
+  for (let at = 0; at < before.used; at++) {
+    const place = ((before.offset + at) >> steps) - result.offset
+    if (place >= 0 && place < result.used) result.counts[place] = (result.counts[place] ?? 0) - (before.counts[at] ?? 0)
+  }
+  result.zero -= before.zero
+  result.count -= before.count
+  result.sum -= before.sum
+  return result
+}
+
+/** A copy whose scale is `scale` or, where it was lower already, what it was. */
+export const atScale = (buckets: Buckets, scale: number): Buckets => {
+  const result = copy(buckets)
+  if (result.scale > scale) downscale(result, result.scale - scale)
+  return result
+}
+
 export const copy = (buckets: Buckets): Buckets => ({ ...buckets, counts: buckets.counts.slice() })
 
 const upperBound = (buckets: Buckets, index: number): number => 2 ** ((index + 1) * 2 ** -buckets.scale)
@@ -154,7 +175,8 @@ export const quantile = (buckets: Buckets, q: number): number => {
     if (seen >= rank) {
       const high = upperBound(buckets, buckets.offset + at)
       const low = upperBound(buckets, buckets.offset + at - 1)
-      return Math.min(buckets.max, Math.max(buckets.min, (2 * low * high) / (low + high)))
+      // Written so that it is a number at the ends, where a bound is zero or beyond every number.
+      return Math.min(buckets.max, Math.max(buckets.min, 2 / (1 / low + 1 / high)))
     }
   }
   return buckets.max
@@ -163,7 +185,7 @@ export const quantile = (buckets: Buckets, q: number): number => {
 /** How far a quantile may be off, relative to the true value. */
 export const relativeError = (buckets: Buckets): number => {
   const base = 2 ** (2 ** -buckets.scale)
-  return (base - 1) / (base + 1)
+  return base === Number.POSITIVE_INFINITY ? 1 : (base - 1) / (base + 1)
 }
 
 /**

@@ -32,7 +32,8 @@ export const overflowValue = "_overflow"
 export const makeFamily = <S>(
   definition: Definition,
   reservedLabels: ReadonlyArray<string>,
-  makeSeries: () => S
+  makeSeries: () => S,
+  warn: (message: string) => void
 ): Family<S> => {
   const { constant, labels: names, maxSeries, name } = definition
   checkMetricName(name)
@@ -61,7 +62,15 @@ export const makeFamily = <S>(
   })
 
   const intoOverflow = (): S => {
-    overflowed++
+    if (overflowed++ === 0) {
+      warn(
+        `${name} has ${maxSeries} series, which is its limit: all further label sets share the series ${overflowValue}`
+      )
+    }
+    return overflowSeries()
+  }
+
+  const overflowSeries = (): S => {
     overflow ??= [withConstant(() => overflowValue), makeSeries()]
     return overflow[1]
   }
@@ -73,6 +82,8 @@ export const makeFamily = <S>(
       const key = keyOf(values)
       const found = all.get(key)
       if (found !== undefined) return found[1]
+      // Whoever gives this value means what it says: a series of his own would stand twice in the scrape.
+      if (names.length > 0 && values.every((value) => value === overflowValue)) return overflowSeries()
       if (all.size >= maxSeries) return intoOverflow()
       const series = makeSeries()
       all.set(key, [withConstant((index) => values[index] ?? ""), series])

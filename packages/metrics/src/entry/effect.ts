@@ -1,0 +1,1 @@
+export * as EffectMetrics from "../EffectMetrics.ts"

@@ -1,0 +1,1 @@
+export * as Observe from "../Observe.ts"

@@ -1,0 +1,1 @@
+export * as Otlp from "../Otlp.ts"

@@ -1,0 +1,1 @@
+export * as SharedRegistry from "../SharedRegistry.ts"
