@@ -116,7 +116,15 @@ const make = (clock: Clock.Clock): FakeRedis => {
       scored(key).set(member, (scored(key).get(member) ?? 0) + number(by))
       return "OK"
     },
-    ZREM: (key = "", member = "") => removed(scored(key).delete(member) ? 1 : 0, key, scored(key).size),
+    ZREM: (key = "", ...members) => {
+      const count = members.filter((member) => scored(key).delete(member)).length
+      return removed(count, key, scored(key).size)
+    },
+    ZMSCORE: (key = "", ...members) =>
+      members.map((member) => {
+        const score = scored(key).get(member)
+        return score === undefined ? null : String(score)
+      }),
     ZCARD: (key = "") => removed(scored(key).size, key, scored(key).size),
     ZSCORE: (key = "", member = "") => {
       const score = scored(key).get(member)

@@ -2,6 +2,9 @@
 // waits, and goes together in the next one. Alone nobody waits for anybody;
 // under load a command serves as many as have come, and the round trip is shared.
 //
+// Where many ask, a second command goes while the first is under way, so that
+// Redis works on one while this process works on the other.
+//
 // What is told, and needs no answer, waits until the turn of the event loop is
 // over: most often something is asked by then, and takes it along.
 
@@ -31,9 +34,11 @@ export interface Settings<Q, A, E> {
   readonly onIdle?: () => void
 }
 
+const manyWait = 16
+
 export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, A, E> => {
   const waiting = new Set<Entry<Q, A, E>>()
-  let isBusy = false
+  let underWay = 0
 
   const next = (): ReadonlyArray<Entry<Q, A, E>> => {
     const entries: Array<Entry<Q, A, E>> = []
@@ -48,11 +53,10 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
   const flush = (): void => {
     const entries = next()
     if (entries.length === 0) {
-      isBusy = false
-      settings.onIdle?.()
+      if (underWay === 0) settings.onIdle?.()
       return
     }
-    isBusy = true
+    underWay++
     const requests = entries.map(({ request }) => request)
     settings.run(requests, (exit) => {
       for (const [index, { done }] of entries.entries()) {
@@ -63,6 +67,7 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
         const answer = exit.value[index]
         done(answer === undefined ? Exit.die(new Error("Redis answered fewer than were asked")) : Exit.succeed(answer))
       }
+      underWay--
       // Those who were just answered may have asked again: they go together.
       flush()
     })
@@ -73,7 +78,7 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
       Effect.callback((resume) => {
         const entry = { request, done: resume }
         waiting.add(entry)
-        if (!isBusy) flush()
+        if (underWay === 0 || (underWay === 1 && waiting.size >= manyWait)) flush()
         return Effect.sync(() => waiting.delete(entry))
       }),
     tell: (request, dispatcher, onFailure) => {
@@ -83,11 +88,11 @@ export const makeCombiner = <Q, A, E>(settings: Settings<Q, A, E>): Combiner<Q, 
           if (Exit.isFailure(exit)) onFailure()
         }
       })
-      if (isBusy || waiting.size > 1) return
+      if (underWay > 0 || waiting.size > 1) return
       dispatcher.scheduleTask(() => {
-        if (!isBusy) flush()
+        if (underWay === 0) flush()
       }, 0)
     },
-    isIdle: () => !isBusy && waiting.size === 0
+    isIdle: () => underWay === 0 && waiting.size === 0
   }
 }

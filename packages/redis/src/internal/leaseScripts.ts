@@ -40,9 +40,14 @@ local c, h, t, p, u, w, s = match(call('GET', state) or '', '^(%d+) (%d+) (%d+) 
 local capacity = tonumber(c or ofOld)
 local held, token, top = tonumber(h or 0), tonumber(t or 0), tonumber(p or 0)
 local turn, waiting, soonest = tonumber(u or 0), tonumber(w or 0), tonumber(s or never)
-local freed, index, wanted = {}, nil, 0
+local freed, ends, index, wanted = {}, {}, nil, 0
+
+local function inBatches(command, key, args)
+  for at = 1, #args, 1000 do call(command, key, unpack(args, at, math.min(at + 999, #args))) end
+end
 
 local function save()
+  inBatches('ZADD', expiry, ends)
   if held == 0 then
     if top > #freed then call('DEL', free) end
     top = 0
@@ -52,13 +57,14 @@ local function save()
       pairs[#pairs + 1] = slot
       pairs[#pairs + 1] = slot
     end
-    for at = 1, #pairs, 1000 do call('ZADD', free, unpack(pairs, at, math.min(at + 999, #pairs))) end
+    inBatches('ZADD', free, pairs)
   end
   call('SET', state, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', capacity, held, token, top, turn, waiting, soonest))
 end
 
+-- Many a script adds many: they go together when it ends.
 local function expires(at, ticket)
-  call('ZADD', expiry, int(at), ticket)
+  ends[#ends + 1], ends[#ends + 2] = int(at), ticket
   if at < soonest then soonest = at end
 end
 
@@ -70,8 +76,7 @@ local function find(id)
   return index[id]
 end
 
-local function remove(ticket)
-  if call('ZREM', expiry, ticket) == 0 then return false end
+local function forget(ticket)
   if index then index[match(ticket, '^%S+')] = nil end
   local weight, slots = match(ticket, '^%S+ (%d+) %d+ (%S+)$')
   if weight then
@@ -81,13 +86,19 @@ local function remove(ticket)
     call('ZREM', queue, ticket)
     waiting = waiting - 1
   end
+end
+
+local function remove(ticket)
+  if call('ZREM', expiry, ticket) == 0 then return false end
+  forget(ticket)
   return true
 end
 
 local function sweep()
   if now < soonest then return false end
   local gone = call('ZRANGEBYSCORE', expiry, '-inf', int(now))
-  for _, ticket in ipairs(gone) do remove(ticket) end
+  for _, ticket in ipairs(gone) do forget(ticket) end
+  inBatches('ZREM', expiry, gone)
   soonest = tonumber(call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2] or never)
   return #gone > 0
 end
@@ -136,20 +147,32 @@ end
  */
 export const exchangeScript: Script = {
   lua: `${prelude}
-local asks, renews, answers, changed = {}, {}, { int(capacity), '0' }, sweep()
+local drops, asks, renews, answers, changed = {}, {}, {}, { int(capacity), '0' }, sweep()
 for kind, ticket in string.gmatch(ARGV[2], '([-+?=])([^|]+)') do
   if kind == '=' then
     renews[#renews + 1] = ticket
   elseif kind ~= '-' then
     local ask = { ticket, tonumber(match(ticket, '%d+$')), kind == '+' }
     asks[#asks + 1], wanted = ask, wanted + ask[2]
-  elseif remove(ticket) then
-    changed = true
-  elseif not match(ticket, ' .* ') then
-    local other = find(match(ticket, '^%S+'))
-    changed = other and remove(other) or changed
+  else
+    drops[#drops + 1] = ticket
   end
 end
+local there, missing = {}, {}
+for at = 1, #drops, 1000 do
+  local scores = call('ZMSCORE', expiry, unpack(drops, at, math.min(at + 999, #drops)))
+  for i, score in ipairs(scores) do
+    local known = score and there or missing
+    known[#known + 1] = drops[at + i - 1]
+  end
+end
+inBatches('ZREM', expiry, there)
+for _, ticket in ipairs(there) do forget(ticket) end
+for _, ticket in ipairs(missing) do
+  local other = not match(ticket, ' .* ') and find(match(ticket, '^%S+'))
+  if other then changed = remove(other) or changed end
+end
+changed = changed or #there > 0
 if changed or #renews > 0 then serve() end
 for _, ask in ipairs(asks) do
   local ticket, weight, answer = ask[1], ask[2], 'full'
@@ -161,6 +184,11 @@ for _, ask in ipairs(asks) do
     expires(now + lease, ticket)
   end
   answers[#answers + 1] = answer
+end
+if #renews > 0 then
+  -- What was just handed over is looked for.
+  inBatches('ZADD', expiry, ends)
+  ends = {}
 end
 for _, ticket in ipairs(renews) do
   if not call('ZSCORE', expiry, ticket) then ticket = find(match(ticket, '^%S+')) end

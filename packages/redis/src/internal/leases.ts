@@ -12,7 +12,6 @@
 // whoever leaves a queue waits for nothing.
 
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
@@ -39,7 +38,8 @@ export interface Tenure {
   readonly weight: number
   readonly token: number | undefined
   readonly slots: ReadonlyArray<number>
-  readonly lost: Effect.Effect<never, LeaseLost>
+  /** Calls back when the lease is lost, or has been. Answers how to stop. */
+  readonly onLost: (callback: (error: LeaseLost) => void) => () => void
   /** What gives them back, the first time. */
   end: (() => Effect.Effect<void>) | undefined
 }
@@ -51,7 +51,8 @@ interface Ticket {
   readonly id: string
   readonly weight: number
   readonly cell: Cell<Wake>
-  readonly lost: Deferred.Deferred<never, LeaseLost>
+  watchers: ReadonlyArray<(error: LeaseLost) => void>
+  lostTo: LeaseLost | undefined
   state: "asking" | "waiting" | "held" | "ended"
   /** Until when it surely stands in Redis, if nothing renews it. */
   validUntil: number
@@ -80,11 +81,12 @@ interface Saying {
   readonly keeps: ReadonlyArray<Ticket>
 }
 
-/** What it is answered, in the order of its saying. */
+/** Where its answers stand among those of the command, in the order of its saying. */
 interface Heard {
   readonly sentAt: number
-  readonly asks: ReadonlyArray<string>
-  readonly keeps: ReadonlyArray<string>
+  readonly answers: ReadonlyArray<unknown>
+  readonly asksFrom: number
+  readonly keepsFrom: number
 }
 
 /** How often whoever waits asks at least: the safety net under messages that get lost. */
@@ -93,6 +95,8 @@ const slowPollMillis = 5000
 // A script that runs for long holds up everybody's.
 const renewedAtOnce = 500
 const saidAtOnce = 100
+
+const nobody: ReadonlyArray<(error: LeaseLost) => void> = []
 
 export const checkWeight = (weight: number): void => {
   if (!Number.isSafeInteger(weight) || weight < 1) {
@@ -191,7 +195,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     const lose = (ticket: Ticket, reason: LeaseLostFields["reason"]): void => {
       end(ticket)
       lost++
-      Deferred.doneUnsafe(ticket.lost, Exit.fail(settings.makeLost({ name, token: ticket.token, reason })))
+      ticket.lostTo = settings.makeLost({ name, token: ticket.token, reason })
+      for (const watcher of ticket.watchers) watcher(ticket.lostTo)
     }
 
     /** The waiter goes to the end of the queue, or where the policy for when Redis is away sends it. */
@@ -213,7 +218,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         weight,
         written: `${id} ${weight}`,
         cell: makeCell(),
-        lost: Deferred.makeUnsafe(),
+        watchers: nobody,
+        lostTo: undefined,
         state: "asking",
         validUntil: now() + ownMillis,
         token: 0,
@@ -229,7 +235,14 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       weight: ticket.weight,
       token: ticket.token,
       slots: ticket.slots,
-      lost: Deferred.await(ticket.lost),
+      onLost: (callback) => {
+        if (ticket.lostTo !== undefined) callback(ticket.lostTo)
+        ticket.watchers = [...ticket.watchers, callback]
+        return () => {
+          ticket.watchers =
+            ticket.watchers.length === 1 ? nobody : ticket.watchers.filter((other) => other !== callback)
+        }
+      },
       end: () => {
         if (ticket.state === "ended") return Effect.void
         end(ticket)
@@ -248,7 +261,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         weight,
         token: undefined,
         slots: [],
-        lost: Effect.never,
+        onLost: () => () => {},
         end: () => Effect.sync(() => local.release(weight))
       }
     }
@@ -258,35 +271,41 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       done: (exit: Exit.Exit<ReadonlyArray<Heard>, RedisAway>) => void
     ): void => {
       const sentAt = now()
-      const drops = [...sayings.flatMap((saying) => saying.drops), ...leavers()]
-      const asks = sayings.flatMap((saying) => saying.asks)
-      const keeps = sayings.flatMap((saying) => saying.keeps)
-      const said = [
-        ...drops.map((written) => `-${written}`),
-        ...asks.map(({ mayWait, ticket }) => `${mayWait ? "+" : "?"}${ticket.written}`),
-        ...keeps.map(({ written }) => `=${written}`)
-      ]
+      const drops = [...leavers()]
+      let asked = ""
+      let renewed = ""
+      let asks = 0
+      let keeps = 0
+      for (const saying of sayings) {
+        drops.push(...saying.drops)
+        for (const { mayWait, ticket } of saying.asks) asked += `${mayWait ? "|+" : "|?"}${ticket.written}`
+        for (const { written } of saying.keeps) renewed += `|=${written}`
+        asks += saying.asks.length
+        keeps += saying.keeps.length
+      }
+      let said = ""
+      for (const written of drops) said += `|-${written}`
+      said += asked + renewed
       const understand = (answer: unknown): ReadonlyArray<Heard> => {
-        const [heard, next, ...answers] = Array.isArray(answer) ? answer.map(String) : []
-        learnCapacity(heard)
+        const answers: ReadonlyArray<unknown> = Array.isArray(answer) ? answer : []
+        learnCapacity(answers[0])
         for (const written of drops) dropped.delete(written)
-        const soonest = now() + Math.min(slowPollMillis, Math.max(0, Number(next)) + 1)
-        if (keeps.length > 0) pollAt = soonest
+        const soonest = now() + Math.min(slowPollMillis, Math.max(0, Number(answers[1])) + 1)
+        if (keeps > 0) pollAt = soonest
         else if (soonest < pollAt) {
           pollAt = soonest
           if (soonest < renewAt) hurry.openUnsafe()
         }
-        const ofAsks = answers.slice(0, asks.length)
-        const ofKeeps = answers.slice(asks.length)
-        return sayings.map((saying) => ({
-          sentAt,
-          asks: ofAsks.splice(0, saying.asks.length),
-          keeps: ofKeeps.splice(0, saying.keeps.length)
-        }))
+        let asksFrom = 2
+        let keepsFrom = 2 + asks
+        return sayings.map((saying) => {
+          const heard: Heard = { sentAt, answers, asksFrom, keepsFrom }
+          asksFrom += saying.asks.length
+          keepsFrom += saying.keeps.length
+          return heard
+        })
       }
-      session.evaluateUnsafe(exchangeScript, keys, [common(), said.join("|")], (exit) =>
-        done(Exit.map(exit, understand))
-      )
+      session.evaluateUnsafe(exchangeScript, keys, [common(), said], (exit) => done(Exit.map(exit, understand)))
     }
 
     const conversation = makeCombiner<Saying, Heard, RedisAway>({
@@ -305,7 +324,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
 
     /** Asks Redis, and answers whether it may be waited for. Fails as Redis does. */
     const ask = (ticket: Ticket, mayWait: boolean): Effect.Effect<boolean, RedisAway> =>
-      Effect.map(conversation.ask({ drops: [], asks: [{ ticket, mayWait }], keeps: [] }), ({ asks: [answer = ""] }) => {
+      Effect.map(conversation.ask({ drops: [], asks: [{ ticket, mayWait }], keeps: [] }), ({ answers, asksFrom }) => {
+        const answer = String(answers[asksFrom] ?? "full")
         // The message that permits were handed over may have come before the answer that they must be waited for.
         if (ticket.state === "held") return true
         if (answer === "full") return false
@@ -401,7 +421,9 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
 
     const renewSome = (keeps: ReadonlyArray<Ticket>) =>
       Effect.map(conversation.ask({ drops: [], asks: [], keeps }), (heard) => {
-        for (const [index, ticket] of keeps.entries()) apply(ticket, heard.keeps[index] ?? "gone", heard.sentAt)
+        for (const [index, ticket] of keeps.entries()) {
+          apply(ticket, String(heard.answers[heard.keepsFrom + index] ?? "gone"), heard.sentAt)
+        }
       })
 
     const renew = Effect.suspend(() => {
