@@ -12,7 +12,7 @@
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import { explore } from "./internal/explore.ts"
-import { Names, Recorder, Spared } from "./internal/recorder.ts"
+import { Names, Recorder, Victim } from "./internal/recorder.ts"
 import type { Mode, Step } from "./internal/scheduler.ts"
 import { parseToken } from "./internal/search.ts"
 import type { Wait } from "./internal/watch.ts"
@@ -132,7 +132,14 @@ export const named =
  * program that nobody could interrupt but the program itself, such as the fibers with which `Effect.timeout` races.
  */
 export const spared = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.provideService(self, Spared, true)
+  Effect.provideService(self, Victim, {})
+
+/**
+ * Leaves the fibers that an effect forks alone, but not the one that runs it. For what has fibers of its own inside,
+ * which its callers cannot reach.
+ */
+export const victim = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => Effect.provideService(self, Victim, fiber))
 
 /**
  * Promises something of the program that holds from now on, and is checked before every primitive of Effect.

@@ -341,5 +341,9 @@ describe("interruption", () => {
     const program = Effect.flatMap(Effect.forkChild(Effect.yieldNow), Fiber.join)
     expect(failureOf(program, { interruptions: 1 }).type).toBe("failure")
     Explorer.assert(Explorer.spared(program), { interruptions: 1 })
+    // The fiber that is interrupted is the one that joins, which main waits for and does not mind.
+    const joined = Effect.flatMap(Effect.forkChild(Explorer.victim(program)), Fiber.await)
+    const told = Effect.flatMap(joined, (exit) => Explorer.mark(exit._tag))
+    Explorer.assert(told, { interruptions: 1 })
   })
 })

@@ -32,10 +32,11 @@ export const Names: Context.Reference<ReadonlyArray<string>> = Context.Reference
   { defaultValue: () => [] }
 )
 
-/** Whether a fiber is left alone by interruptions. */
-export const Spared: Context.Reference<boolean> = Context.Reference<boolean>("@sluice/schedule-explorer/Spared", {
-  defaultValue: () => false
-})
+/** The only fiber here that may be interrupted, or that none may be; `undefined` leaves all to be. */
+export const Victim: Context.Reference<object | undefined> = Context.Reference<object | undefined>(
+  "@sluice/schedule-explorer/Victim",
+  { defaultValue: () => undefined }
+)
 
 /** How a law is broken; `undefined` where it holds. */
 export const brokenBy = ({ law, name }: Promised): string | undefined => {

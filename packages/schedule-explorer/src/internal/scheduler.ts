@@ -28,7 +28,7 @@ import * as Scope from "effect/Scope"
 import { Dispatcher } from "./dispatcher.ts"
 import { Platform } from "./platform.ts"
 import { random } from "./random.ts"
-import { brokenBy, type Promised, Recorder, Spared } from "./recorder.ts"
+import { brokenBy, type Promised, Recorder, Victim } from "./recorder.ts"
 import { type Timer, VirtualClock } from "./virtualClock.ts"
 
 export type AnyFiber = Fiber.Fiber<unknown, unknown>
@@ -87,9 +87,14 @@ export interface Observer {
   readonly ended: (fibers: ReadonlyMap<AnyFiber, number>) => void
 }
 
+const isSpared = (fiber: AnyFiber): boolean => {
+  const victim = fiber.getRef(Victim)
+  return victim !== undefined && victim !== fiber
+}
+
 /** An interruption of a fiber that is not would take effect when it is again; then there is a choice as well. */
 const isInterruptible = (fiber: AnyFiber): boolean =>
-  (!("interruptible" in fiber) || fiber.interruptible !== false) && !fiber.getRef(Spared)
+  (!("interruptible" in fiber) || fiber.interruptible !== false) && !isSpared(fiber)
 
 interface MutableStep extends Step {
   readonly marks: Array<string>
@@ -171,7 +176,7 @@ export class Explored implements Scheduler.Scheduler {
   /** Who may be interrupted while nobody runs. Those that were preempted may be when they go on, which is the same. */
   private victims(root: AnyFiber): Array<AnyFiber> {
     if (this.interruptions === 0) return []
-    return this.alive().filter((fiber) => fiber !== root && !this.stopped.has(fiber) && !fiber.getRef(Spared))
+    return this.alive().filter((fiber) => fiber !== root && !this.stopped.has(fiber) && !isSpared(fiber))
   }
 
   private row(fiber: AnyFiber, kind: Step["kind"], marks: Array<string> = []): void {
