@@ -203,14 +203,24 @@ export const observeRetry = (
   )
 }
 
+/** A retry budget, whose statistics are of a time in milliseconds. */
+export interface Budget {
+  statsUnsafe(nowMillis: number): {
+    readonly granted: number
+    readonly denied: number
+    readonly available: number
+  }
+}
+
 /** Observes a retry budget: `NAME_available`, `NAME_granted_total`, `NAME_denied_total`. */
 export const observeRetryBudget = (
   registry: Registry,
   name: string,
-  budget: Observable<{ readonly granted: number; readonly denied: number; readonly available: number }>
+  budget: Budget,
+  now: () => number = Date.now
 ): void =>
   observe(registry, name, {}, () => {
-    const { available, denied, granted } = budget.statsUnsafe()
+    const { available, denied, granted } = budget.statsUnsafe(now())
     return [
       ["available", "Retries that would be granted now.", available],
       ["granted_total", "Retries that were granted.", granted],
