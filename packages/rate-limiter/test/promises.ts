@@ -52,7 +52,10 @@ export const brokenPromise = (
   const inOrder = events.toSorted((a, b) => a.at - b.at)
   for (const [start, from] of inOrder.entries()) {
     let total = 0
-    for (const to of inOrder.slice(start)) {
+    for (let end = start; end < inOrder.length; end++) {
+      const to = inOrder[end] ?? from
+      // What is allowed in more than a few intervals follows from what is in each of them.
+      if (to.at - from.at > 4 * of.interval + (of.burst * of.interval) / of.limit) break
       total += to.cost
       // To the microsecond.
       const most = promiseOf(algorithm, of, to.at - from.at + 1e-3, to.cost)

@@ -14,7 +14,9 @@
 //
 // A reservation has a time that was told, and keeps it. Behind fibers it stands in
 // line, so that they are not put off by it; a fiber before it that wakes up late is
-// written down at the time that was planned, else the two would come too close.
+// written down at the time that it slept until, else the two would come too close.
+// Where a block or a change of the limit puts those before it off beyond its time, it
+// goes first.
 
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -51,6 +53,8 @@ interface Entry<C> {
   readonly dispatcher: Scheduler.SchedulerDispatcher | undefined
   /** The time that was told to a reservation; for a fiber, the time in the plan. */
   at: number
+  /** For the fiber that is first: the time that it sleeps until. */
+  dueAt: number
   wake: (() => void) | undefined
   isWoken: boolean
   isGone: boolean
@@ -144,6 +148,7 @@ export class Line<S, C> {
       deadline,
       dispatcher,
       at,
+      dueAt: Number.POSITIVE_INFINITY,
       wake: undefined,
       isWoken: false,
       isGone: false,
@@ -216,8 +221,35 @@ export class Line<S, C> {
   changed(now: number): void {
     this.plan = undefined
     if (this.head === undefined) return
+    if (this.reserved > 0 && !this.keepsPromises(now)) this.keepPromises(now)
     if (this.bounded > 0) this.refuseLate(now)
     this.wake(this.head)
+  }
+
+  /** Whether those before a reservation in line would still be served early enough for it to have its time. */
+  private keepsPromises(now: number): boolean {
+    const meter = this.place.meter()
+    let plan = meter.copy(this.place.load(now))
+    let last = Math.max(now, this.place.blockedUntil())
+    for (let entry = this.head; entry !== undefined; entry = entry.next) {
+      const at = meter.earliest(plan, last, entry.cost)
+      if (entry.dispatcher === undefined && at > entry.at + tolerance) return false
+      last = entry.dispatcher === undefined ? entry.at : at
+      plan = meter.commit(plan, last, entry.cost)
+    }
+    return true
+  }
+
+  /** Has the reservations in line get their places in the state before those who stand before them: their times were told. */
+  private keepPromises(now: number): void {
+    const meter = this.place.meter()
+    let state = this.place.load(now)
+    for (let entry = this.head; entry !== undefined; entry = entry.next) {
+      if (entry.dispatcher !== undefined) continue
+      this.unlink(entry)
+      state = meter.commit(state, entry.at, entry.cost)
+    }
+    this.place.store(state, now)
   }
 
   /** Makes a plan in which nobody waits for longer than he named: who would is refused now. */
@@ -272,11 +304,12 @@ export class Line<S, C> {
       const at = meter.earliest(state, Math.max(now, this.place.blockedUntil()), entry.cost)
       // A timer may fire a little early: what counts is the clock.
       if (at - now > tolerance) {
+        entry.dueAt = at
         return Effect.andThen(restore(woken(fiber, at - now)), turn)
       }
       const plan = this.plan
       const isLate = now > entry.at + tolerance
-      const takenAt = this.reserved > 0 ? Math.min(now, entry.at) : now
+      const takenAt = this.reserved > 0 ? Math.min(now, entry.dueAt) : now
       this.place.store(meter.commit(state, takenAt, entry.cost), now)
       this.tally.admitted++
       this.unlink(entry)
