@@ -8,7 +8,7 @@ import { LeasedSemaphore } from "@sluice/redis"
 import { Effect } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { onMachine } from "./machine.ts"
-import { isInstalled, type RedisServer, startRedis } from "./servers.ts"
+import { isInstalled, type RedisServer, signal, startRedis } from "./servers.ts"
 
 const permits = 5
 const leaseMillis = 500
@@ -54,7 +54,7 @@ describe.skipIf(!isInstalled)("fifty holders in four processes", { timeout: 60_0
         new Promise((resolve) => {
           if (child.exitCode !== null || child.signalCode !== null) resolve()
           else child.once("exit", () => resolve())
-          child.kill("SIGKILL")
+          signal(child, "SIGKILL")
         })
     )
     return child
@@ -78,10 +78,10 @@ describe.skipIf(!isInstalled)("fifty holders in four processes", { timeout: 60_0
     const [first, second] = children
 
     // A process stands still for longer than its leases, and comes back from the dead.
-    first?.kill("SIGSTOP")
+    if (first !== undefined) signal(first, "SIGSTOP")
     await pause(2 * leaseMillis)
     await allAtWork()
-    first?.kill("SIGCONT")
+    if (first !== undefined) signal(first, "SIGCONT")
     await allAtWork()
 
     await server.restart({ keepData: false })
@@ -92,7 +92,7 @@ describe.skipIf(!isInstalled)("fifty holders in four processes", { timeout: 60_0
     server.resume()
     await allAtWork()
 
-    second?.kill("SIGKILL")
+    if (second !== undefined) signal(second, "SIGKILL")
     await allAtWork()
 
     // A holder beyond the permits would have had a slot beyond them.

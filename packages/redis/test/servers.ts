@@ -24,6 +24,11 @@ export const freePort = (): Promise<number> =>
     })
   })
 
+/** Signals a process by its number: a child that was told once to stop is not told again by every runtime. */
+export const signal = (child: ChildProcess, name: NodeJS.Signals): void => {
+  if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(child.pid, name)
+}
+
 /** Says one thing to a server, as an operator does. */
 export const command = async (port: number, ...args: ReadonlyArray<string>): Promise<unknown> => {
   const client = createClient({ url: `redis://127.0.0.1:${port}` })
@@ -79,7 +84,7 @@ export const startRedis = async (args: ReadonlyArray<string> = []): Promise<Redi
   const directory = mkdtempSync(join(tmpdir(), "sluice-redis-"))
   let server = await launch(port, directory, args)
   const kill = async () => {
-    server.kill("SIGKILL")
+    signal(server, "SIGKILL")
     await ended(server)
   }
   return {
@@ -92,10 +97,10 @@ export const startRedis = async (args: ReadonlyArray<string> = []): Promise<Redi
       server = await launch(port, directory, args)
     },
     pause: () => {
-      server.kill("SIGSTOP")
+      signal(server, "SIGSTOP")
     },
     resume: () => {
-      server.kill("SIGCONT")
+      signal(server, "SIGCONT")
     },
     close: async () => {
       await kill()
