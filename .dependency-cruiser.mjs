@@ -44,10 +44,10 @@ export default {
     },
     {
       name: "public-exports-only",
-      comment: "outside its package, a package is its index",
+      comment: "outside its package, a package is its index, and the entries of its subpaths",
       severity: "error",
       from: { path: "^(packages|apps|bench|test)/([^/]+)/" },
-      to: { path: "^packages/[^/]+/", pathNot: ["^packages/[^/]+/src/index\\.ts$", "^$1/$2/"] }
+      to: { path: "^packages/[^/]+/", pathNot: ["^packages/[^/]+/src/(index|entry/[^/]+)\\.ts$", "^$1/$2/"] }
     },
     {
       name: "internal-stays-inside",

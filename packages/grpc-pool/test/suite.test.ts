@@ -1,14 +1,14 @@
 // The suite of the gRPC guide: each test by its name and numbers, against a server of grpc-js in
 // a process of its own, on free ports.
 import { expect, it } from "@effect/vitest"
-import { all, type Name, type Pattern, type Report } from "@sluice/grpc-pool/patterns"
+import { Patterns } from "@sluice/grpc-pool/patterns"
 import { Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe } from "vitest"
 import { startGrpcJsServers } from "./processes.ts"
 
 /** Every test of the guide, what it says of the number of requests, and what more it validates. */
 const expected: Readonly<
-  Record<Name, { readonly requests: number | "any"; readonly sessions: ReadonlyArray<number> }>
+  Record<Patterns.Name, { readonly requests: number | "any"; readonly sessions: ReadonlyArray<number> }>
 > = {
   "10_concurrent_clients": { requests: 50, sessions: [1] },
   "50_concurrent_clients": { requests: 150, sessions: [1] },
@@ -29,14 +29,18 @@ const expected: Readonly<
   mixed_client_configurations: { requests: 40, sessions: [1, 5] }
 }
 
-const line = ({ elapsedMillis, latency, name, requests, requestsPerSecond }: Report): string => {
+const line = ({ elapsedMillis, latency, name, requests, requestsPerSecond }: Patterns.Report): string => {
   const millis = (value: number): string => `${value.toFixed(2)} ms`
   const { max, mean, min, p50, p99 } = latency
   return `test_${name}: ${requests} requests in ${millis(elapsedMillis)} (${requestsPerSecond.toFixed(0)}/s); min ${millis(min)}, mean ${millis(mean)}, p50 ${millis(p50)}, p99 ${millis(p99)}, max ${millis(max)}`
 }
 
 /** Runs a pattern, and asserts all that can be counted. */
-const checked = (name: Name, run: Pattern["run"], addresses: ReadonlyArray<string>): Effect.Effect<Report> =>
+const checked = (
+  name: Patterns.Name,
+  run: Patterns.Pattern["run"],
+  addresses: ReadonlyArray<string>
+): Effect.Effect<Patterns.Report> =>
   Effect.gen(function* () {
     const { requests, sessions } = expected[name]
     let active = 0
@@ -84,14 +88,14 @@ describe("the gRPC guide's suite", () => {
   beforeAll(async () => {
     addresses = await Effect.runPromise(Scope.provide(startGrpcJsServers(4), scope))
     // The first calls of a process are slow for want of compiled code, on both ends: they are not what is measured.
-    for (const { name, run } of all) {
+    for (const { name, run } of Patterns.all) {
       if (name === "pool_efficiency_under_load") await Effect.runPromise(Effect.scoped(run({ addresses })))
     }
   })
 
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-  for (const { name, run } of all) {
+  for (const { name, run } of Patterns.all) {
     it.live(`test_${name}`, () =>
       Effect.gen(function* () {
         // What is counted must hold in every run. How long calls take is the machine's affair too: it has three runs.

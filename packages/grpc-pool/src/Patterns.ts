@@ -331,13 +331,13 @@ export const isName = (text: string): text is Name => Object.hasOwn(bodies, text
  *
  * @example
  * ```ts
- * import { all } from "@sluice/grpc-pool/patterns"
+ * import { Patterns } from "@sluice/grpc-pool/patterns"
  * import { EchoServer } from "@sluice/grpc-pool/testing"
  * import { Effect } from "effect"
  *
  * const program = Effect.gen(function*() {
  *   const server = yield* EchoServer.make()
- *   const burst = all.find(({ name }) => name === "burst_traffic_pattern")
+ *   const burst = Patterns.all.find(({ name }) => name === "burst_traffic_pattern")
  *   const report = yield* burst?.run({ addresses: [server.address] }) ?? Effect.die("no such pattern")
  *   console.log(`${report.succeeded} of ${report.requests}`) // => 150 of 150
  * })
