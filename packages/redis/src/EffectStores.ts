@@ -24,7 +24,7 @@ export interface Options {
  * @example
  * ```ts
  * import { NodeRedis } from "@effect/platform-node"
- * import { EffectStores } from "@sluice/redis"
+ * import { EffectStores } from "@sluice/redis/effect"
  * import { Effect, Layer } from "effect"
  * import { RateLimiter } from "effect/persistence"
  *

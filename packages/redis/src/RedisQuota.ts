@@ -61,7 +61,8 @@ export interface RedisQuota<Name extends string> {
  * @example
  * ```ts
  * import { NodeRedis } from "@effect/platform-node"
- * import { RedisQuota, RedisSession } from "@sluice/redis"
+ * import { RedisSession } from "@sluice/redis"
+ * import { RedisQuota } from "@sluice/redis/quota"
  * import { Effect, Layer } from "effect"
  *
  * const program = Effect.gen(function*() {

@@ -1,7 +1,4 @@
-export * as EffectStores from "./EffectStores.ts"
 export * as LeasedSemaphore from "./LeasedSemaphore.ts"
-export * as RedisCluster from "./RedisCluster.ts"
-export * as RedisQuota from "./RedisQuota.ts"
 export * as RedisRateLimiter from "./RedisRateLimiter.ts"
 export * as RedisSession from "./RedisSession.ts"
 export type { WhenAway } from "./WhenAway.ts"

@@ -1,5 +1,5 @@
 import { NodeRedis } from "@effect/platform-node"
-import { EffectStores } from "@sluice/redis"
+import { EffectStores } from "@sluice/redis/effect"
 import { Effect, Layer } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"

@@ -1,6 +1,8 @@
 // A cluster of three servers, without replicas, on this machine.
 
-import { LeasedSemaphore, RedisCluster, RedisQuota, RedisRateLimiter, RedisSession } from "@sluice/redis"
+import { LeasedSemaphore, RedisRateLimiter, RedisSession } from "@sluice/redis"
+import { RedisCluster } from "@sluice/redis/cluster"
+import { RedisQuota } from "@sluice/redis/quota"
 import { Deferred, Effect, Fiber, Layer, Logger, type Scope } from "effect"
 import { createCluster } from "redis"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"

@@ -2,7 +2,8 @@
 // that know nothing of scripts.
 
 import { RateLimiter } from "@sluice/rate-limiter"
-import { RedisQuota, RedisRateLimiter } from "@sluice/redis"
+import { RedisRateLimiter } from "@sluice/redis"
+import { RedisQuota } from "@sluice/redis/quota"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"

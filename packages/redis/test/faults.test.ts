@@ -2,7 +2,8 @@
 // wire between them fails. Leases are short here so that a test is; nothing is
 // asserted about how long anything takes but by Redis's own account of leases.
 
-import { LeasedSemaphore, RedisQuota, RedisRateLimiter, RedisSession } from "@sluice/redis"
+import { LeasedSemaphore, RedisRateLimiter, RedisSession } from "@sluice/redis"
+import { RedisQuota } from "@sluice/redis/quota"
 import { Deferred, Effect, Exit, Fiber, type Scope } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { onMachine } from "./machine.ts"

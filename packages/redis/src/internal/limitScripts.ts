@@ -48,10 +48,8 @@ if ARGV[2] then for n in string.gmatch(ARGV[2], '%S+') do asked[#asked + 1] = to
 `
 
 // What nearly all ask, without what the general case needs: half the time in Redis.
-const gcraAlone = ({ burst, intervalMicros, limit }: Shape): string => `
-local time = redis.call('TIME')
-local now = (time[1] - 1735689600) * 1000000 + time[2]
-local tat = tonumber(redis.call('GET', KEYS[1]) or now)
+const gcraAlone = ({ burst, intervalMicros, limit }: Shape): string => `${prelude}
+local tat = tonumber(call('GET', KEYS[1]) or now)
 if tat < now then tat = now end
 local burst, emission = ${burst}, ${intervalMicros / limit}
 ${readRequests}
@@ -63,14 +61,14 @@ for request = 1, tonumber(ARGV[1]) do
   if due <= 0.001 then due = 0 end
   if due <= maxWait then
     tat, changed, allowed = tat + cost * emission, true, '1 '
-    if due > 0 then stamp = string.format('%.3f', tat) end
+    if due > 0 then stamp = exact(tat) end
   end
   local wait = math.ceil(due)
   local left = math.max(0, math.floor(burst - (tat - now) / emission + 1e-6))
   answers[request] = allowed .. wait .. ' ' .. left .. ' ' .. wait .. ' ' .. math.ceil(tat - now) .. ' ' .. cost .. ' ' .. stamp
 end
 if changed then
-  redis.call('SET', KEYS[1], string.format('%.3f', tat), 'PX', string.format('%.0f', math.max(1, math.ceil((tat - now) / 1000))))
+  call('SET', KEYS[1], exact(tat), 'PX', int(math.max(1, math.ceil((tat - now) / 1000))))
 end
 return table.concat(answers, ';')`
 

@@ -1,0 +1,1 @@
+export * as RedisCluster from "../RedisCluster.ts"

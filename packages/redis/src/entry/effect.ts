@@ -1,0 +1,1 @@
+export * as EffectStores from "../EffectStores.ts"

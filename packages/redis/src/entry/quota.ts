@@ -1,0 +1,1 @@
+export * as RedisQuota from "../RedisQuota.ts"
