@@ -15,8 +15,8 @@ export interface LimitsApi {
   /** Runs a model call when one of the permits for model calls is free. */
   modelCall<A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
   readonly stats: () => {
-    readonly reports: { readonly held: number; readonly waiting: number }
-    readonly modelCalls: { readonly held: number; readonly waiting: number }
+    readonly reports: Semaphore.Stats
+    readonly modelCalls: Semaphore.Stats
   }
 }
 

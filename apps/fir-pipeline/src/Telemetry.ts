@@ -4,6 +4,7 @@
  * @module
  */
 import { Exposition, Registry } from "@sluice/metrics"
+import { Runtime } from "@sluice/metrics/runtime"
 import { Context, Effect, Exit, Layer } from "effect"
 import { Limits } from "./Limits.ts"
 
@@ -26,7 +27,8 @@ export const layer = Layer.effect(
   Telemetry,
   Effect.gen(function* () {
     const limits = yield* Limits
-    const registry = Registry.makeUnsafe({ namespace: "fir" })
+    const registry = yield* Registry.make({ namespace: "fir" })
+    yield* Runtime.register(registry)
     const modelSeconds = registry.histogram({
       name: "model_call_seconds",
       help: "Time of a model call, waiting included",
@@ -48,14 +50,17 @@ export const layer = Layer.effect(
       labels: ["step", "outcome"]
     })
     const limited = registry.counter({ name: "rate_limited_total", help: "Requests refused by the rate limit" }).bind()
-    registry.gaugeFrom({ name: "permits_held", help: "Permits in use", labels: ["of"] }, () => [
-      [{ of: "reports" }, limits.stats().reports.held],
-      [{ of: "model_calls" }, limits.stats().modelCalls.held]
-    ])
-    registry.gaugeFrom({ name: "permits_waiting", help: "Those who wait for a permit", labels: ["of"] }, () => [
-      [{ of: "reports" }, limits.stats().reports.waiting],
-      [{ of: "model_calls" }, limits.stats().modelCalls.waiting]
-    ])
+    const ofPermits = (name: string, help: string, figure: "capacity" | "held" | "waiting") =>
+      registry.gaugeFrom({ name, help, labels: ["of"] }, () => {
+        const { modelCalls, reports } = limits.stats()
+        return [
+          [{ of: "reports" }, reports[figure]],
+          [{ of: "model_calls" }, modelCalls[figure]]
+        ]
+      })
+    ofPermits("permits_capacity", "Permits that exist", "capacity")
+    ofPermits("permits_held", "Permits in use", "held")
+    ofPermits("permits_waiting", "Those who wait for a permit", "waiting")
     return {
       modelCall: (model, call) =>
         modelSeconds

@@ -1,7 +1,16 @@
 // Updates and scrapes. Call sites are as in a program: several series in turn,
 // bound once, so that no engine can inline one of them away.
 
+import {
+  AggregationTemporality,
+  AggregationType,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader
+} from "@opentelemetry/sdk-metrics"
 import { Exposition, Registry } from "@sluice/metrics"
+import { SharedRegistry } from "@sluice/metrics/shared"
+import { Context, Metric } from "effect"
 import { build } from "hdr-histogram-js"
 import * as prom from "prom-client"
 import { nanosPerOperationSync, type Suite } from "../harness.ts"
@@ -59,6 +68,54 @@ const hdrHistograms = () =>
     (series, n) => series.recordValue(Math.round(valueAt(n) * 1e6))
   )
 
+const provider = new MeterProvider({
+  views: [{ instrumentName: "exponential", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM } }],
+  readers: [
+    new PeriodicExportingMetricReader({
+      exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
+      exportIntervalMillis: 1e8
+    })
+  ]
+})
+const meter = provider.getMeter("bench")
+
+// OpenTelemetry has no bound series: attributes go with every update, as objects that are made once.
+const attributes = labels.map((label) => ({ method: "GET", path: label }))
+
+const otelCounters = () => {
+  const counter = meter.createCounter("counter")
+  return updates(attributes, (labels) => counter.add(1, labels))
+}
+
+const otelHistograms = () => {
+  const histogram = meter.createHistogram("exponential")
+  return updates(attributes, (labels, n) => histogram.record(valueAt(n), labels))
+}
+
+const effectCounters = () => {
+  const context = Context.empty()
+  return updates(
+    labels.map((label) => Metric.counter("c", { incremental: true, attributes: { method: "GET", path: label } })),
+    (counter) => counter.updateUnsafe(1, context)
+  )
+}
+
+const effectHistograms = () => {
+  const context = Context.empty()
+  const boundaries = Metric.exponentialBoundaries({ start: 0.0001, factor: 2, count: 24 })
+  return updates(
+    labels.map((label) => Metric.histogram("h", { boundaries, attributes: { method: "GET", path: label } })),
+    (histogram, n) => histogram.updateUnsafe(valueAt(n), context)
+  )
+}
+
+const sharedCounters = () => {
+  const definition = Object.fromEntries(
+    labels.map((path) => [path, { kind: "counter", name: "c_total", help: "", labels: { path } } as const])
+  )
+  return updates(Object.values(SharedRegistry.make(definition).instruments), (counter) => counter.incrementUnsafe())
+}
+
 const series = 10_000
 
 const ours = Registry.makeUnsafe()
@@ -107,6 +164,41 @@ const suite: Suite = {
       bar: 1,
       ours: oursHistograms,
       peer: hdrHistograms
+    },
+    {
+      name: "counter, labelled, bound",
+      unit: "ns/op",
+      against: "OpenTelemetry",
+      ours: oursCounters,
+      peer: otelCounters
+    },
+    {
+      name: "histogram, exponential, labelled",
+      unit: "ns/op",
+      against: "OpenTelemetry",
+      ours: oursHistograms,
+      peer: otelHistograms
+    },
+    {
+      name: "counter, labelled, bound",
+      unit: "ns/op",
+      against: "Effect Metric",
+      ours: oursCounters,
+      peer: effectCounters
+    },
+    {
+      name: "histogram, labelled, bound",
+      unit: "ns/op",
+      against: "Effect Metric",
+      ours: oursHistograms,
+      peer: effectHistograms
+    },
+    {
+      name: "counter shared by threads",
+      unit: "ns/op",
+      against: "prom-client, in one thread",
+      ours: sharedCounters,
+      peer: promCounters
     },
     {
       name: "scrape of 10,000 series, for each",

@@ -76,11 +76,17 @@ interface Kept {
   readonly exemplars?: ReadonlyArray<Exemplar | undefined> | undefined
 }
 
-const seriesOf = <T extends Kept, A>(family: Family<T>, valueOf: (series: T) => A): ReadonlyArray<SeriesSnapshot<A>> =>
-  Array.from(family.series(), ([labels, series]) => {
+const seriesOf = <T extends Kept, A>(
+  family: Family<T>,
+  valueOf: (series: T) => A
+): ReadonlyArray<SeriesSnapshot<A>> => {
+  const all: Array<SeriesSnapshot<A>> = []
+  for (const [labels, series] of family.series()) {
     const { createdAtMillis, exemplars } = series
-    return { labels, value: valueOf(series), createdAtMillis, ...(exemplars === undefined ? undefined : { exemplars }) }
-  })
+    all.push({ labels, value: valueOf(series), createdAtMillis, exemplars })
+  }
+  return all
+}
 
 type Instruments = Pick<
   Registry,

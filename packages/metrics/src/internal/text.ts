@@ -22,18 +22,20 @@ const writeLabels = (labels: Labels): string => {
   return text
 }
 
+const braced = (text: string): string => (text === "" ? "" : `{${text}}`)
+
 // A series keeps its labels for as long as it lives, and most of a scrape is their text.
 const written = new WeakMap<Labels, string>()
 
-const labelText = (labels: Labels): string => {
+const bracedText = (labels: Labels): string => {
   const known = written.get(labels)
   if (known !== undefined) return known
-  const text = writeLabels(labels)
+  const text = braced(writeLabels(labels))
   written.set(labels, text)
   return text
 }
 
-const braced = (text: string): string => (text === "" ? "" : `{${text}}`)
+const labelText = (labels: Labels): string => bracedText(labels).slice(1, -1)
 
 const before = (own: string): string => (own === "" ? "" : `${own},`)
 
@@ -84,6 +86,11 @@ const seriesText = (metric: MetricSnapshot, { bound, isOpen }: Format): string =
     case "counter":
     case "gauge":
     case "updown":
+      // Most of most scrapes: nothing is asked of a series here that the older format has no place for.
+      if (!isOpen) {
+        for (const { labels, value } of metric.series) text += `${name}${bracedText(labels)} ${number(value)}\n`
+        return text
+      }
       for (const { createdAtMillis, exemplars, labels, value } of metric.series) {
         const own = labelText(labels)
         text += `${name}${braced(own)} ${number(value)}${exemplar(exemplars, 0)}\n`
