@@ -29,8 +29,7 @@ export interface Options extends RateLimiter.Options {
   /**
    * Which key goes when there are too many. `generations` (the default) forgets the half of the keys that was not asked
    * for since the other half was first, and keeps between `maxKeys / 2` and `maxKeys`; it costs nothing at a request.
-   * `least-recently-used` forgets exactly the one that was not asked for longest; it costs about as much as the decision,
-   * and some 60 bytes more a key.
+   * `least-recently-used` forgets exactly the one that was not asked for longest; it costs some 60 bytes more a key.
    */
   readonly eviction?: "generations" | "least-recently-used" | undefined
   /**
@@ -175,14 +174,12 @@ const withMeter = <S>(options: Options, algorithm: Algorithm, meterOf: MeterOf<S
     if (line.isIdle(now) && lines.get(key) === line) lines.delete(key)
   }
 
-  /** Lines that are kept for a promise only go once that is past; two are looked at for each that may come. */
+  /** Lines that are kept for a promise only go once that is past. All are looked at each time that they have doubled. */
+  let linesToLookAt = 64
   const forgetKept = (now: number): void => {
-    let looked = 0
-    for (const [key, line] of lines) {
-      lines.delete(key)
-      if (!line.isIdle(now)) lines.set(key, line)
-      if (++looked === 2) return
-    }
+    if (lines.size < linesToLookAt) return
+    for (const [key, line] of lines) forgetIdle(key, line, now)
+    linesToLookAt = Math.max(64, 2 * lines.size)
   }
 
   const refusal = (key: string, cost: number, meter: RateMeter<S>) => (wait: number) =>

@@ -1,5 +1,7 @@
 // Keys that are blocked for a time, in bounded memory: those whose time is over go
-// when others come, and beyond the cap the one that was blocked first.
+// when others are asked for, and beyond the cap the one that was asked for longest ago.
+
+import { makeLeastRecentlyUsed } from "./keyStore.ts"
 
 export interface Blocks {
   readonly until: (key: string, now: number) => number
@@ -7,34 +9,19 @@ export interface Blocks {
 }
 
 export const makeBlocks = (maxKeys: number): Blocks => {
-  const ends = new Map<string, number>()
-
-  const forgetOver = (now: number): void => {
-    let looked = 0
-    for (const [key, until] of ends) {
-      if (until <= now) ends.delete(key)
-      if (++looked === 2) return
-    }
-  }
-
+  const ends = makeLeastRecentlyUsed<number>({
+    maxKeys,
+    lifetime: 0,
+    maxIdle: undefined,
+    freeAt: (_, until) => until
+  })
   return {
-    until: (key, now) => {
-      if (ends.size === 0) return Number.NEGATIVE_INFINITY
-      const until = ends.get(key)
-      if (until === undefined) return Number.NEGATIVE_INFINITY
-      if (until <= now) ends.delete(key)
-      return until
-    },
+    until: (key, now) =>
+      ends.size() === 0 ? Number.NEGATIVE_INFINITY : (ends.get(key, now) ?? Number.NEGATIVE_INFINITY),
     block: (key, until, now) => {
-      ends.delete(key)
-      forgetOver(now)
-      if (until <= now) return
-      if (ends.size >= maxKeys)
-        for (const first of ends.keys()) {
-          ends.delete(first)
-          break
-        }
-      ends.set(key, until)
+      // What is over at once goes with the next look.
+      ends.get(key, now)
+      ends.set(key, until, now)
     }
   }
 }

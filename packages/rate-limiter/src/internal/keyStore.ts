@@ -6,8 +6,9 @@
 // not been touched for a generation: it is among the least recently used. A state a
 // key in a Map, and no object more.
 //
-// Least recently used, exactly: a Map in the order of use. Every touch takes the key
-// out and puts it in again.
+// Least recently used, exactly: a list in the order of use, linked through the
+// entries of a Map. (The order of the Map itself would not do: to find its first
+// entry it goes over all those that were deleted before it.)
 
 export interface KeyStore<S> {
   readonly get: (key: string, now: number) => S | undefined
@@ -91,37 +92,61 @@ export const makeGenerations = <S>(options: KeyStoreOptions<S>): KeyStore<S> => 
   }
 }
 
+interface Used<S> {
+  readonly key: string
+  state: S
+  usedAt: number
+  older: Used<S> | undefined
+  newer: Used<S> | undefined
+}
+
 export const makeLeastRecentlyUsed = <S>(options: KeyStoreOptions<S>): KeyStore<S> => {
-  const entries = new Map<string, { state: S; usedAt: number }>()
+  const { freeAt, maxIdle, maxKeys } = options
+  const entries = new Map<string, Used<S>>()
+  let oldest: Used<S> | undefined
+  let newest: Used<S> | undefined
   let evicted = 0
 
-  const dropFirst = (now: number, isDue: (key: string, state: S, usedAt: number) => boolean): boolean => {
-    for (const [key, { state, usedAt }] of entries) {
-      if (!isDue(key, state, usedAt)) return false
-      entries.delete(key)
-      if (options.freeAt(key, state) > now) evicted++
-      return true
-    }
-    return false
+  const unlink = (entry: Used<S>): void => {
+    if (entry.older === undefined) oldest = entry.newer
+    else entry.older.newer = entry.newer
+    if (entry.newer === undefined) newest = entry.older
+    else entry.newer.older = entry.older
   }
+
+  const append = (entry: Used<S>): void => {
+    entry.older = newest
+    entry.newer = undefined
+    if (newest === undefined) oldest = entry
+    else newest.newer = entry
+    newest = entry
+  }
+
+  const drop = (entry: Used<S>, now: number): void => {
+    unlink(entry)
+    entries.delete(entry.key)
+    if (freeAt(entry.key, entry.state) > now) evicted++
+  }
+
+  const isOver = ({ key, state, usedAt }: Used<S>, now: number): boolean =>
+    maxIdle === undefined ? freeAt(key, state) <= now : now - usedAt >= maxIdle
 
   return {
     get: (key, now) => {
-      const { freeAt, maxIdle } = options
-      const isDue = (of: string, state: S, usedAt: number) =>
-        maxIdle === undefined ? freeAt(of, state) <= now : now - usedAt >= maxIdle
       // Two for each that may come: the idle go faster than others come.
-      if (dropFirst(now, isDue)) dropFirst(now, isDue)
+      if (oldest !== undefined && isOver(oldest, now)) drop(oldest, now)
+      if (oldest !== undefined && isOver(oldest, now)) drop(oldest, now)
       const entry = entries.get(key)
       if (entry === undefined) return undefined
-      if (maxIdle !== undefined && now - entry.usedAt >= maxIdle) {
-        entries.delete(key)
-        if (freeAt(key, entry.state) > now) evicted++
+      if (maxIdle !== undefined && isOver(entry, now)) {
+        drop(entry, now)
         return undefined
       }
-      entries.delete(key)
+      if (entry !== newest) {
+        unlink(entry)
+        append(entry)
+      }
       entry.usedAt = now
-      entries.set(key, entry)
       return entry.state
     },
     set: (key, state, now) => {
@@ -130,8 +155,10 @@ export const makeLeastRecentlyUsed = <S>(options: KeyStoreOptions<S>): KeyStore<
         entry.state = state
         return
       }
-      if (entries.size >= options.maxKeys) dropFirst(now, () => true)
-      entries.set(key, { state, usedAt: now })
+      if (entries.size >= maxKeys && oldest !== undefined) drop(oldest, now)
+      const added: Used<S> = { key, state, usedAt: now, older: undefined, newer: undefined }
+      entries.set(key, added)
+      append(added)
     },
     size: () => entries.size,
     evicted: () => evicted,

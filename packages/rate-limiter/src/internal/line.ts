@@ -64,8 +64,17 @@ interface Entry<C> {
   next: Entry<C> | undefined
 }
 
+interface PromiseRecord {
+  readonly at: number
+  readonly weight: number
+  /** The latest time of all up to this one. */
+  readonly latest: number
+  isCancelled: boolean
+}
+
 /** A cost that was promised for a time. */
 export interface Promised<C> {
+  readonly record: PromiseRecord
   readonly cost: C
   readonly at: number
   /** Where it stands in line; once it has its place in the state it does not. */
@@ -89,10 +98,8 @@ export class Line<S, C> {
   /** Fibers that named a longest wait. */
   private bounded = 0
   /** Promises in the order in which they were made, those that are past only until somebody asks. */
-  private readonly promises: Array<{ readonly at: number; readonly weight: number }> = []
+  private readonly promises: Array<PromiseRecord> = []
   private promisedCost = 0
-  /** The latest time that was ever promised. */
-  private lastPromise = Number.NEGATIVE_INFINITY
   private plan: S | undefined
   private planLast = Number.NEGATIVE_INFINITY
 
@@ -108,7 +115,7 @@ export class Line<S, C> {
 
   /** Whether nobody stands in line, and no promise is still to be kept. */
   isIdle(now: number): boolean {
-    return this.head === undefined && this.lastPromise <= now
+    return this.head === undefined && this.promisedAhead(now).lastAt <= now
   }
 
   /** When somebody would be served who comes now. */
@@ -380,40 +387,46 @@ export class Line<S, C> {
       return at - now
     }
     this.tally.admitted++
-    this.lastPromise = Math.max(this.lastPromise, at)
+    const ahead = this.promisedAhead(now)
+    const weight = this.place.weight(cost)
+    const record = { at, weight, latest: Math.max(at, ahead.lastAt), isCancelled: false }
     if (at > now) {
-      const weight = this.place.weight(cost)
-      this.promisedAhead(now)
-      this.promises.push({ at, weight })
+      this.promises.push(record)
       this.promisedCost += weight
     }
-    if (this.head !== undefined) return { cost, at, entry: this.append(cost, at, Number.POSITIVE_INFINITY, undefined) }
+    if (this.head !== undefined)
+      return { record, cost, at, entry: this.append(cost, at, Number.POSITIVE_INFINITY, undefined) }
     this.place.store(this.place.meter().commit(this.place.load(now), at, cost), now)
-    return { cost, at, entry: undefined }
+    return { record, cost, at, entry: undefined }
   }
 
   /** Takes back what was promised for a time that has not come, and answers what of it is free again. */
   cancel(promised: Promised<C>, now: number): C | undefined {
     if (now >= promised.at) return undefined
-    const { entry } = promised
+    const { entry, record } = promised
+    const { lastAt } = this.promisedAhead(now)
+    this.dropPromise(record)
+    record.isCancelled = true
     if (entry !== undefined && !entry.isGone) {
       this.leave(entry, now)
       return promised.cost
     }
-    const { given, state } = this.place
-      .meter()
-      .cancel(this.place.load(now), promised.at, promised.cost, this.lastPromise)
+    const { given, state } = this.place.meter().cancel(this.place.load(now), promised.at, promised.cost, lastAt)
     this.place.store(state, now)
     this.changed(now)
     return given
   }
 
+  /** Promises whose time is still to come; those that are past, or cancelled at the end, are forgotten. */
   private promisedAhead(now: number): Ahead {
-    while ((this.promises[0]?.at ?? Number.POSITIVE_INFINITY) <= now) {
-      this.promisedCost -= this.promises.shift()?.weight ?? 0
-    }
+    while ((this.promises[0]?.at ?? Number.POSITIVE_INFINITY) <= now) this.dropPromise(this.promises.shift())
+    while (this.promises.at(-1)?.isCancelled) this.promises.pop()
     if (this.promises.length === 0) this.promisedCost = 0
-    return { cost: this.promisedCost, lastAt: this.lastPromise }
+    return { cost: this.promisedCost, lastAt: this.promises.at(-1)?.latest ?? Number.NEGATIVE_INFINITY }
+  }
+
+  private dropPromise(record: PromiseRecord | undefined): void {
+    if (record !== undefined && !record.isCancelled) this.promisedCost -= record.weight
   }
 
   adjust(now: number, delta: C): void {
