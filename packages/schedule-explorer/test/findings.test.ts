@@ -83,6 +83,19 @@ describe("a leak", () => {
     expect(message).toContain("fiber 1 waits for a Latch to open")
   })
 
+  it("is what goes on without end after the program has ended", () => {
+    const program = Effect.forkDetach(Effect.forever(Effect.sleep("1 second")))
+    expect(failureOf(program, { maxSteps: 50 })).toMatchObject({
+      type: "leak",
+      message: expect.stringContaining("fiber 1 still there")
+    })
+    expect(Explorer.assert(program, { allowLeaks: true }).exhausted).toBe(true)
+  })
+
+  it("is not told of what ends in its time", () => {
+    Explorer.assert(Effect.forkDetach(Effect.sleep("1 hour")))
+  })
+
   it("is told of a scope that was not closed", () => {
     const program = Effect.gen(function* () {
       const scope = yield* Scope.make()

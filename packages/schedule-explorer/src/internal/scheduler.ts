@@ -253,7 +253,11 @@ export class Explored implements Scheduler.Scheduler {
       this.interrupt(victim)
       return true
     }
-    if (this.ready.length === 0) return this.passTime(root)
+    if (this.ready.length === 0) {
+      // Nobody waits for what may be left behind.
+      const isOver = this.limits.allowLeaks && root.pollUnsafe() !== undefined
+      return !isOver && this.passTime(root)
+    }
     if (this.limits.mode === "free") this.runAny(root)
     else this.runNext(root)
     return true
@@ -342,7 +346,8 @@ export class Explored implements Scheduler.Scheduler {
     if (this.broken !== undefined) return this.broken
     const exit = root.pollUnsafe()
     if (exit !== undefined && Exit.isFailure(exit)) return { type: "failure", cause: exit.cause }
-    if (isLivelock) return { type: "livelock" }
+    // What goes on after the end of the program is something that it left behind.
+    if (isLivelock && exit === undefined) return { type: "livelock" }
     const left = this.alive().map((fiber) => this.indexOf(fiber))
     if (exit === undefined) return { type: "deadlock", waiting: left }
     const others = [...this.openScopes(), ...this.atEnd.flatMap((promised) => brokenBy(promised) ?? [])]
