@@ -46,25 +46,9 @@ local function inBatches(command, key, args)
   for at = 1, #args, 1000 do call(command, key, unpack(args, at, math.min(at + 999, #args))) end
 end
 
-local function save()
-  inBatches('ZADD', expiry, ends)
-  if held == 0 then
-    if top > #freed then call('DEL', free) end
-    top = 0
-  elseif #freed > 0 then
-    local pairs = {}
-    for _, slot in ipairs(freed) do
-      pairs[#pairs + 1] = slot
-      pairs[#pairs + 1] = slot
-    end
-    inBatches('ZADD', free, pairs)
-  end
-  call('SET', state, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', capacity, held, token, top, turn, waiting, soonest))
-end
-
 -- Many a script adds many: they go together when it ends.
 local function expires(at, ticket)
-  ends[#ends + 1], ends[#ends + 2] = int(at), ticket
+  ends[#ends + 1], ends[#ends + 2] = at, ticket
   if at < soonest then soonest = at end
 end
 
@@ -88,21 +72,6 @@ local function forget(ticket)
   end
 end
 
-local function remove(ticket)
-  if call('ZREM', expiry, ticket) == 0 then return false end
-  forget(ticket)
-  return true
-end
-
-local function sweep()
-  if now < soonest then return false end
-  local gone = call('ZRANGEBYSCORE', expiry, '-inf', int(now))
-  for _, ticket in ipairs(gone) do forget(ticket) end
-  inBatches('ZREM', expiry, gone)
-  soonest = tonumber(call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2] or never)
-  return #gone > 0
-end
-
 local function grant(ticket, weight, at)
   token = math.max(token + 1, time[1] * 1000000 + time[2])
   local slots = {}
@@ -123,20 +92,51 @@ local function grant(ticket, weight, at)
   expires(at, ticket .. ' ' .. granted)
   return granted
 end
+`
 
-local function serve()
-  while waiting > 0 and held < capacity do
-    local ticket = call('ZRANGE', queue, 0, 0)[1]
-    local id, session, weight = match(ticket, '^(([^.]+)%S+) (%d+)$')
-    weight = tonumber(weight)
-    if held + weight > capacity then return end
-    local at = tonumber(call('ZSCORE', expiry, ticket))
-    call('ZREM', queue, ticket)
-    call('ZREM', expiry, ticket)
-    waiting, index = waiting - 1, nil
-    call('PUBLISH', wake .. session, id .. ' ' .. grant(ticket, weight, at))
-  end
+// The steps of a script as text, not as functions: Lua makes a function anew each time that a script runs.
+
+/** Takes away what has expired. */
+const sweep = `
+local changed = false
+if now >= soonest then
+  local gone = call('ZRANGEBYSCORE', expiry, '-inf', int(now))
+  for _, ticket in ipairs(gone) do forget(ticket) end
+  inBatches('ZREM', expiry, gone)
+  soonest = tonumber(call('ZRANGE', expiry, 0, 0, 'WITHSCORES')[2] or never)
+  changed = #gone > 0
 end
+`
+
+/** Hands over to those whose turn it is. */
+const serve = `
+while waiting > 0 and held < capacity do
+  local ticket = call('ZRANGE', queue, 0, 0)[1]
+  local id, session, weight = match(ticket, '^(([^.]+)%S+) (%d+)$')
+  weight = tonumber(weight)
+  if held + weight > capacity then break end
+  local at = tonumber(call('ZSCORE', expiry, ticket))
+  call('ZREM', queue, ticket)
+  call('ZREM', expiry, ticket)
+  waiting, index = waiting - 1, nil
+  call('PUBLISH', wake .. session, id .. ' ' .. grant(ticket, weight, at))
+end
+`
+
+const save = `
+inBatches('ZADD', expiry, ends)
+if held == 0 then
+  if top > #freed then call('DEL', free) end
+  top = 0
+elseif #freed > 0 then
+  local pairs = {}
+  for _, slot in ipairs(freed) do
+    pairs[#pairs + 1] = slot
+    pairs[#pairs + 1] = slot
+  end
+  inBatches('ZADD', free, pairs)
+end
+call('SET', state, string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f', capacity, held, token, top, turn, waiting, soonest))
 `
 
 /**
@@ -147,7 +147,8 @@ end
  */
 export const exchangeScript: Script = {
   lua: `${prelude}
-local drops, asks, renews, answers, changed = {}, {}, {}, { int(capacity), '0' }, sweep()
+${sweep}
+local drops, asks, renews, answers = {}, {}, {}, { int(capacity), '0' }
 for kind, ticket in string.gmatch(ARGV[2], '([-+?=])([^|]+)') do
   if kind == '=' then
     renews[#renews + 1] = ticket
@@ -170,10 +171,13 @@ inBatches('ZREM', expiry, there)
 for _, ticket in ipairs(there) do forget(ticket) end
 for _, ticket in ipairs(missing) do
   local other = not match(ticket, ' .* ') and find(match(ticket, '^%S+'))
-  if other then changed = remove(other) or changed end
+  if other and call('ZREM', expiry, other) == 1 then
+    forget(other)
+    changed = true
+  end
 end
 changed = changed or #there > 0
-if changed or #renews > 0 then serve() end
+if changed or #renews > 0 then ${serve} end
 for _, ask in ipairs(asks) do
   local ticket, weight, answer = ask[1], ask[2], 'full'
   if waiting == 0 and held + weight <= capacity then
@@ -195,7 +199,7 @@ for _, ticket in ipairs(renews) do
   if ticket then expires(now + lease, ticket) end
   answers[#answers + 1] = not ticket and 'gone' or match(ticket, '^%S+ %d+ (.*)$') or 'waits'
 end
-save()
+${save}
 answers[2] = int(soonest - now)
 return answers`
 }
@@ -204,17 +208,11 @@ return answers`
 export const resizeScript: Script = {
   lua: `${prelude}
 capacity = tonumber(ARGV[2])
-sweep()
-serve()
-save()
-return int(capacity)`
+${sweep}${serve}${save}return int(capacity)`
 }
 
 /** What all processes hold together. */
 export const inspectScript: Script = {
   lua: `${prelude}
-sweep()
-serve()
-save()
-return { int(capacity), int(held), int(waiting), int(token) }`
+${sweep}${serve}${save}return { int(capacity), int(held), int(waiting), int(token) }`
 }
