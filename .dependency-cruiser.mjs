@@ -1,7 +1,7 @@
 // Who may import whom. docs/architecture.md tells why.
 
 const leaves = "semaphore|rate-limiter|retry|metrics|schedule-explorer"
-const composites = "http-pool|grpc-pool|redis"
+const composites = "http-pool|grpc-pool|redis|server"
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
