@@ -91,7 +91,9 @@ describe("FetchPool", () => {
         async (schedule, requests, maxConnections) => {
           const { count, fetch } = fakeFetch(schedule)
           const program = Effect.gen(function* () {
-            const context = yield* Layer.build(FetchPool.layer({ maxConnections, maxConnectionsPerOrigin: 1, fetch }))
+            const context = yield* Layer.build(
+              FetchPool.layer({ maxConnections, maxConnectionsPerOrigin: 1, poolTimeout: "2 seconds", fetch })
+            )
             const client = Context.get(context, HttpClient.HttpClient)
             const fibers = yield* Effect.forEach(requests, ({ fate, origin }) =>
               Effect.forkChild(
@@ -113,6 +115,11 @@ describe("FetchPool", () => {
             const exits = yield* Effect.forEach(fibers, Fiber.await)
             // The promises of a fiber that was interrupted end after it.
             yield* Effect.promise(caughtUp)
+            // Whoever left has taken no permit along: every origin is still served.
+            for (const origin of ["a", "b", "c"]) {
+              const { status } = yield* client.get(`http://${origin}.test/without-a-body`)
+              expect(status).toBe(204)
+            }
             return { exits, stats: Context.get(context, FetchPool.FetchPool).statsUnsafe() }
           })
           const { exits, stats } = await schedule.waitFor(Effect.runPromise(Effect.scoped(program)))
