@@ -12,7 +12,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Restore } from "./internal/cell.ts"
-import { checkWeight, makeLeases, type Tenure } from "./internal/leases.ts"
+import { checkWeight, makeLeases } from "./internal/leases.ts"
+import type { Tenure } from "./internal/tickets.ts"
 import { type RedisAway, RedisSession } from "./RedisSession.ts"
 import type { WhenAway } from "./WhenAway.ts"
 
@@ -111,7 +112,7 @@ export interface Lease {
  *
  * First come, first served, whatever the weight, in the order in which requests reach Redis. Whoever gives permits back
  * hands them to the head of the queue in the same script, and its process is told by a message: to ask, to wait, to be
- * woken and to give back are two commands. A process renews all that it holds, and all its places in the queue, by one
+ * woken and to give back are two commands at most, and what a process asks at once goes in one. A process renews all that it holds, and all its places in the queue, by one
  * command every third of the lease, which also finds what a lost message would have told.
  *
  * A holder whose lease is lost is interrupted, and fails with `LeaseLost`. Until it notices, it may still act: what must
@@ -143,7 +144,10 @@ export interface LeasedSemaphore {
   takeScoped(permits: number): Effect.Effect<Lease, RedisAway, Scope.Scope>
   /** Takes permits if they are free at once. */
   takeIfAvailable(permits: number): Effect.Effect<Option.Option<Lease>, RedisAway>
-  /** Gives a lease back, once; a second time does nothing. Where Redis is away it is told later, or the lease ends. */
+  /**
+   * Gives a lease back, once; a second time does nothing. Does not wait for Redis: it goes with the next command, at
+   * the end of this turn of the event loop. Where Redis is away it is told later, or the lease ends.
+   */
   release(lease: Lease): Effect.Effect<void>
   /** Changes how many permits exist, for all. Growing admits waiters at once; shrinking lets holders finish. */
   resize(permits: number): Effect.Effect<void, RedisAway>

@@ -19,10 +19,22 @@ import type * as Scope from "effect/Scope"
 import type { LeaseLost, LeaseLostFields, Shared, Stats } from "../LeasedSemaphore.ts"
 import type { RedisAway, RedisSession, Script } from "../RedisSession.ts"
 import type { WhenAway } from "../WhenAway.ts"
-import { type Cell, makeCell, type Restore, settle, suspended } from "./cell.ts"
+import { type Restore, settle, suspended } from "./cell.ts"
 import { makeCombiner } from "./combiner.ts"
 import { exchangeScript, inspectScript, resizeScript } from "./leaseScripts.ts"
 import { makeLocalPermits } from "./localPermits.ts"
+import {
+  type Heard,
+  makeTicket,
+  readGrant,
+  type Saying,
+  share,
+  type Tenure,
+  type Ticket,
+  type Wake,
+  watchLoss,
+  write
+} from "./tickets.ts"
 import { millisOf } from "./time.ts"
 
 export interface Settings {
@@ -31,35 +43,6 @@ export interface Settings {
   readonly leaseMillis: number
   readonly whenAway: WhenAway
   readonly makeLost: (fields: LeaseLostFields) => LeaseLost
-}
-
-/** Permits that are held, through Redis or without it. */
-export interface Tenure {
-  readonly weight: number
-  readonly token: number | undefined
-  readonly slots: ReadonlyArray<number>
-  /** Calls back when the lease is lost, or has been. Answers how to stop. */
-  readonly onLost: (callback: (error: LeaseLost) => void) => () => void
-  /** What gives them back, the first time. */
-  end: (() => Effect.Effect<void>) | undefined
-}
-
-/** What a waiter is woken with: it has its permits, or must ask again. */
-type Wake = "held" | "again"
-
-interface Ticket {
-  readonly id: string
-  readonly weight: number
-  readonly cell: Cell<Wake>
-  watchers: ReadonlyArray<(error: LeaseLost) => void>
-  lostTo: LeaseLost | undefined
-  state: "asking" | "waiting" | "held" | "ended"
-  /** Until when it surely stands in Redis, if nothing renews it. */
-  validUntil: number
-  /** As it stands in Redis, as far as is known. */
-  written: string
-  token: number
-  slots: ReadonlyArray<number>
 }
 
 export interface Leases {
@@ -72,31 +55,12 @@ export interface Leases {
   readonly stats: () => Stats
 }
 
-/** What a process has to say to Redis. */
-interface Saying {
-  /** Tickets to take away. */
-  readonly drops: ReadonlyArray<string>
-  readonly asks: ReadonlyArray<{ readonly ticket: Ticket; readonly mayWait: boolean }>
-  /** Tickets to renew. */
-  readonly keeps: ReadonlyArray<Ticket>
-}
-
-/** Where its answers stand among those of the command, in the order of its saying. */
-interface Heard {
-  readonly sentAt: number
-  readonly answers: ReadonlyArray<unknown>
-  readonly asksFrom: number
-  readonly keepsFrom: number
-}
-
 /** How often whoever waits asks at least: the safety net under messages that get lost. */
 const slowPollMillis = 5000
 
 // A script that runs for long holds up everybody's.
 const renewedAtOnce = 500
 const saidAtOnce = 100
-
-const nobody: ReadonlyArray<(error: LeaseLost) => void> = []
 
 export const checkWeight = (weight: number): void => {
   if (!Number.isSafeInteger(weight) || weight < 1) {
@@ -109,8 +73,6 @@ const checkCapacity = (permits: number): void => {
     throw new RangeError(`Cannot make a semaphore of ${permits} permits: a whole number, 0 or more, is needed`)
   }
 }
-
-const numbers = (list: string): ReadonlyArray<number> => list.split(",").map(Number)
 
 export const makeLeases: (session: RedisSession, settings: Settings) => Effect.Effect<Leases, never, Scope.Scope> =
   Effect.fnUntraced(function* (session, settings) {
@@ -148,10 +110,10 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     let hasLeavers = false
     let isClosed = false
 
-    const share = (): number =>
+    const ownShare = (): number =>
       whenAway === "failOpen" ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(capacity / session.instances()))
     // What is held through Redis is of the share too.
-    const local = makeLocalPermits(() => share() - held, share)
+    const local = makeLocalPermits(() => ownShare() - held, ownShare)
 
     const learnCapacity = (answer: unknown): void => {
       capacity = Number(answer)
@@ -170,10 +132,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     }
 
     const hold = (ticket: Ticket, granted: string): void => {
-      const space = granted.indexOf(" ")
-      ticket.token = Number(granted.slice(0, space))
-      ticket.slots = numbers(granted.slice(space + 1))
-      ticket.written = `${ticket.id} ${ticket.weight} ${granted}`
+      readGrant(ticket, granted)
       if (ticket.state === "waiting") waiting--
       ticket.state = "held"
       held += ticket.weight
@@ -212,19 +171,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     }
 
     const newTicket = (weight: number): Ticket => {
-      const id = `${session.id}.${session.nextNumber()}`
-      const ticket: Ticket = {
-        id,
-        weight,
-        written: `${id} ${weight}`,
-        cell: makeCell(),
-        watchers: nobody,
-        lostTo: undefined,
-        state: "asking",
-        validUntil: now() + ownMillis,
-        token: 0,
-        slots: []
-      }
+      const ticket = makeTicket(`${session.id}.${session.nextNumber()}`, weight, now() + ownMillis)
       session.listen(ticket.id, (granted) => {
         if (ticket.state === "asking" || ticket.state === "waiting") hold(ticket, granted)
       })
@@ -235,14 +182,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       weight: ticket.weight,
       token: ticket.token,
       slots: ticket.slots,
-      onLost: (callback) => {
-        if (ticket.lostTo !== undefined) callback(ticket.lostTo)
-        ticket.watchers = [...ticket.watchers, callback]
-        return () => {
-          ticket.watchers =
-            ticket.watchers.length === 1 ? nobody : ticket.watchers.filter((other) => other !== callback)
-        }
-      },
+      onLost: (callback) => watchLoss(ticket, callback),
       end: () => {
         if (ticket.state === "ended") return Effect.void
         end(ticket)
@@ -271,21 +211,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       done: (exit: Exit.Exit<ReadonlyArray<Heard>, RedisAway>) => void
     ): void => {
       const sentAt = now()
-      const drops = [...leavers()]
-      let asked = ""
-      let renewed = ""
-      let asks = 0
-      let keeps = 0
-      for (const saying of sayings) {
-        drops.push(...saying.drops)
-        for (const { mayWait, ticket } of saying.asks) asked += `${mayWait ? "|+" : "|?"}${ticket.written}`
-        for (const { written } of saying.keeps) renewed += `|=${written}`
-        asks += saying.asks.length
-        keeps += saying.keeps.length
-      }
-      let said = ""
-      for (const written of drops) said += `|-${written}`
-      said += asked + renewed
+      const drops = [...leavers(), ...sayings.flatMap((saying) => saying.drops)]
+      const { asks, keeps, text } = write(sayings, drops)
       const understand = (answer: unknown): ReadonlyArray<Heard> => {
         const answers: ReadonlyArray<unknown> = Array.isArray(answer) ? answer : []
         learnCapacity(answers[0])
@@ -296,16 +223,9 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
           pollAt = soonest
           if (soonest < renewAt) hurry.openUnsafe()
         }
-        let asksFrom = 2
-        let keepsFrom = 2 + asks
-        return sayings.map((saying) => {
-          const heard: Heard = { sentAt, answers, asksFrom, keepsFrom }
-          asksFrom += saying.asks.length
-          keepsFrom += saying.keeps.length
-          return heard
-        })
+        return share(sayings, answers, asks, sentAt)
       }
-      session.evaluateUnsafe(exchangeScript, keys, [common(), said], (exit) => done(Exit.map(exit, understand)))
+      session.evaluateUnsafe(exchangeScript, keys, [common(), text], (exit) => done(Exit.map(exit, understand)))
     }
 
     const conversation = makeCombiner<Saying, Heard, RedisAway>({
