@@ -197,7 +197,7 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
  *   const call = Effect.succeed(new Response(null, { headers: { RateLimit: '"default";r=0;t=60' } }))
  *   yield* learner.pace((response: Response) => response.headers)(call)
  *   const error = yield* Effect.flip(learner.take(1, { maxWait: "1 second" }))
- *   console.log(error.message) // => The rate limit is exceeded: a cost of 1 is free in 1m
+ *   console.log(error._tag) // => @sluice/rate-limiter/RateLimitExceeded
  * })
  *
  * await Effect.runPromise(program)
