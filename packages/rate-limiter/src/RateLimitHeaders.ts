@@ -1,5 +1,5 @@
 /**
- * How servers tell their limits: reading it, writing it, and keeping to it.
+ * How servers tell their limits: reading it and writing it.
  *
  * @module
  */
@@ -11,7 +11,6 @@ import { writeList } from "./internal/structuredFields.ts"
 import type { HeadersInput, Report } from "./LimitReport.ts"
 import type { Config } from "./RateLimiter.ts"
 
-export { type Learner, type LearnerOptions, type LearnerStats, makeLearner, makeLearnerUnsafe } from "./Learner.ts"
 export type { HeadersInput, Limit, Policy, Report } from "./LimitReport.ts"
 
 /**

@@ -93,7 +93,7 @@ const make = (
  *
  * @example
  * ```ts
- * import { RateLimiterStore } from "@sluice/rate-limiter"
+ * import { RateLimiterStore } from "@sluice/rate-limiter/effect"
  * import { Effect, Layer } from "effect"
  * import { RateLimiter } from "effect/persistence"
  *

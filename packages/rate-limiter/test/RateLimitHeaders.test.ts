@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { RateLimiter, RateLimitHeaders } from "@sluice/rate-limiter"
+import { RateLimitLearner } from "@sluice/rate-limiter/learner"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
@@ -228,7 +229,7 @@ describe("RateLimitHeaders.write", () => {
   })
 })
 
-describe("RateLimitHeaders.makeLearner", () => {
+describe("RateLimitLearner.make", () => {
   /** A server with a fixed window, which tells its limit in every answer. */
   const makeServer = (quota: number, windowMillis: number, style: "structured" | "older") => {
     let start = 0
@@ -259,7 +260,7 @@ describe("RateLimitHeaders.makeLearner", () => {
     it.effect(`keeps to the limit of a server that it knew nothing of, and uses it up: ${style} headers`, () =>
       Effect.gen(function* () {
         const server = makeServer(20, 10_000, style)
-        const learner = yield* RateLimitHeaders.makeLearner()
+        const learner = yield* RateLimitLearner.make()
         const call = learner.pace((headers: Readonly<Record<string, string>>) => headers)(
           Effect.andThen(Effect.sleep("50 millis"), server.call)
         )
@@ -283,7 +284,7 @@ describe("RateLimitHeaders.makeLearner", () => {
 
   it.effect("sends requests as they come where the burst is all", () =>
     Effect.gen(function* () {
-      const learner = yield* RateLimitHeaders.makeLearner({ burst: 1 })
+      const learner = yield* RateLimitLearner.make({ burst: 1 })
       yield* learner.observe({ ratelimit: '"a";r=3;t=60' })
       const log: Array<number> = []
       const fiber = yield* Effect.forkChild(
@@ -302,7 +303,7 @@ describe("RateLimitHeaders.makeLearner", () => {
 
   it.effect("holds everything back until Retry-After, those who wait already too", () =>
     Effect.gen(function* () {
-      const learner = yield* RateLimitHeaders.makeLearner()
+      const learner = yield* RateLimitLearner.make()
       yield* learner.observe({ ratelimit: '"a";r=0;t=1' })
       const waiting = yield* Effect.forkChild(Effect.andThen(learner.take(), Clock.currentTimeMillis), {
         startImmediately: true
@@ -315,7 +316,7 @@ describe("RateLimitHeaders.makeLearner", () => {
 
   it.effect("refuses at once who would have to wait for too long, and whose wait becomes too long", () =>
     Effect.gen(function* () {
-      const learner = yield* RateLimitHeaders.makeLearner()
+      const learner = yield* RateLimitLearner.make()
       yield* learner.observe({ ratelimit: '"a";r=0;t=5' })
       expect((yield* Effect.flip(learner.take(1, { maxWait: "4 seconds" })))._tag).toContain("RateLimitExceeded")
       const waiting = yield* Effect.forkChild(learner.take(1, { maxWait: "6 seconds" }), { startImmediately: true })
@@ -328,7 +329,7 @@ describe("RateLimitHeaders.makeLearner", () => {
 
   it.effect("counts costs by the name of the limit", () =>
     Effect.gen(function* () {
-      const learner = yield* RateLimitHeaders.makeLearner({ burst: 1 })
+      const learner = yield* RateLimitLearner.make({ burst: 1 })
       yield* learner.observe({ ratelimit: '"requests";r=10;t=60, "tokens";r=1000;t=60' })
       yield* learner.take({ requests: 1, tokens: 800 })
       expect(learner.statsUnsafe().remaining).toEqual({ requests: 9, tokens: 200 })
@@ -340,7 +341,7 @@ describe("RateLimitHeaders.makeLearner", () => {
 
   it.effect("lets an answer that comes late give nothing back", () =>
     Effect.gen(function* () {
-      const learner = yield* RateLimitHeaders.makeLearner()
+      const learner = yield* RateLimitLearner.make()
       yield* learner.observe({ ratelimit: '"a";r=3;t=60' })
       yield* learner.observe({ ratelimit: '"a";r=9;t=60' })
       expect(learner.statsUnsafe().remaining).toEqual({ a: 3 })
@@ -351,6 +352,6 @@ describe("RateLimitHeaders.makeLearner", () => {
   )
 
   it("refuses a burst that is no share", () => {
-    expect(() => RateLimitHeaders.makeLearnerUnsafe({ burst: 2 })).toThrow("burst 2")
+    expect(() => RateLimitLearner.makeUnsafe({ burst: 2 })).toThrow("burst 2")
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { RateLimiterStore } from "@sluice/rate-limiter"
+import { RateLimiterStore } from "@sluice/rate-limiter/effect"
 import { Clock, Duration, Effect, Fiber, Layer } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { RateLimiter } from "effect/persistence"

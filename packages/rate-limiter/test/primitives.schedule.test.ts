@@ -1,6 +1,7 @@
 // Every schedule of small programs that reserve, adjust, change the limit and block, with an interruption at every point.
 
-import { KeyedRateLimiter, Quota, RateLimiter, RateLimitHeaders } from "@sluice/rate-limiter"
+import { KeyedRateLimiter, Quota, RateLimiter } from "@sluice/rate-limiter"
+import { RateLimitLearner } from "@sluice/rate-limiter/learner"
 import { Explorer } from "@sluice/schedule-explorer"
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { describe, it } from "vitest"
@@ -127,11 +128,11 @@ describe("Quota", () => {
   })
 })
 
-describe("RateLimitHeaders.makeLearner", () => {
+describe("RateLimitLearner.make", () => {
   it("counts no request as under way that is over, whoever leaves and when", () => {
     exploreBoth(
       Effect.gen(function* () {
-        const learner = yield* RateLimitHeaders.makeLearner({ burst: 1 })
+        const learner = yield* RateLimitLearner.make({ burst: 1 })
         const call = learner.pace((headers: Readonly<Record<string, string>>) => headers)(
           Effect.as(Effect.yieldNow, { ratelimit: '"a";r=5;t=60' })
         )

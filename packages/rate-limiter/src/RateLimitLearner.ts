@@ -15,7 +15,7 @@ import { makeSteadyTime } from "./internal/steadyTime.ts"
 import type { HeadersInput } from "./LimitReport.ts"
 import type { TakeOptions } from "./RateLimiter.ts"
 
-export interface LearnerOptions {
+export interface Options {
   /**
    * The share of what a window leaves that requests may be ahead of an even pace: 0 spreads them evenly over the time until
    * the reset, 1 sends them as they come until nothing remains. Default 0.1; the first request is never held back.
@@ -24,7 +24,7 @@ export interface LearnerOptions {
 }
 
 /** What a learner is doing right now. */
-export interface LearnerStats {
+export interface Stats {
   /** Requests that wait for their turn. */
   readonly waiting: number
   /** Requests that were let go. */
@@ -36,7 +36,7 @@ export interface LearnerStats {
 }
 
 /** What a request costs: of every limit, or of each by its name. */
-export type LearnerCost = number | Readonly<Record<string, number>>
+export type Cost = number | Readonly<Record<string, number>>
 
 /**
  * Keeps to the limits of a server, by what its responses tell of them.
@@ -57,29 +57,29 @@ export type LearnerCost = number | Readonly<Record<string, number>>
  * A number as the cost counts for every limit that the server names; where tokens are limited as well, give the costs by
  * name, as `{ requests: 1, tokens: 800 }`.
  */
-export interface Learner {
+export interface RateLimitLearner {
   /** Waits for the turn of a request. Default cost 1. */
-  take(cost?: LearnerCost): Effect.Effect<void>
+  take(cost?: Cost): Effect.Effect<void>
   /** The same, unless it would have to wait for too long. */
-  take(cost: LearnerCost, options: TakeOptions): Effect.Effect<void, RateLimitExceeded>
+  take(cost: Cost, options: TakeOptions): Effect.Effect<void, RateLimitExceeded>
   /** Learns from a response, whatever its status. */
   observe(headers: HeadersInput): Effect.Effect<void>
   /** Runs an effect once its turn has come, and learns from the response that it succeeds with. */
   pace<A>(
     headersOf: (response: A) => HeadersInput,
-    cost?: LearnerCost
+    cost?: Cost
   ): <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** What the learner is doing right now. */
-  readonly stats: Effect.Effect<LearnerStats>
+  readonly stats: Effect.Effect<Stats>
   /** The same, outside of an effect. */
-  statsUnsafe(): LearnerStats
+  statsUnsafe(): Stats
 }
 
 const clockOf = (fiber: Fiber.Fiber<unknown, unknown>): number => fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
 
-const costOf = (cost: LearnerCost): CostOf => (typeof cost === "number" ? () => cost : (name) => cost[name] ?? 0)
+const costOf = (cost: Cost): CostOf => (typeof cost === "number" ? () => cost : (name) => cost[name] ?? 0)
 
-const checkCost = (cost: LearnerCost): void => {
+const checkCost = (cost: Cost): void => {
   for (const part of typeof cost === "number" ? [cost] : Object.values(cost)) {
     if (!(part >= 0) || !Number.isFinite(part)) {
       throw new RangeError(`Cannot take ${part} of a learned limit: a cost of 0 or more is needed`)
@@ -88,7 +88,7 @@ const checkCost = (cost: LearnerCost): void => {
 }
 
 /** Makes a learner outside of an effect. Throws a `RangeError` if an option is out of range. */
-export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
+export const makeUnsafe = (options?: Options): RateLimitLearner => {
   const burst = options?.burst ?? 0.1
   if (!(burst >= 0 && burst <= 1)) {
     throw new RangeError(`Cannot make a learner with burst ${burst}: a share from 0 to 1 is needed`)
@@ -137,7 +137,7 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
   const observe = (headers: HeadersInput): Effect.Effect<void> =>
     Effect.withFiberSucceed((fiber) => learnFrom(headers, clockOf(fiber)))
 
-  const take = (cost: LearnerCost, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> =>
+  const take = (cost: Cost, takeOptions?: TakeOptions): Effect.Effect<void, RateLimitExceeded> =>
     line.takeInTurn(
       costOf(cost),
       takeOptions === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(takeOptions.maxWait),
@@ -151,13 +151,13 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
         })
     )
 
-  function learnerTake(cost?: LearnerCost): Effect.Effect<void>
-  function learnerTake(cost: LearnerCost, options: TakeOptions): Effect.Effect<void, RateLimitExceeded>
-  function learnerTake(cost: LearnerCost = 1, takeOptions?: TakeOptions) {
+  function learnerTake(cost?: Cost): Effect.Effect<void>
+  function learnerTake(cost: Cost, options: TakeOptions): Effect.Effect<void, RateLimitExceeded>
+  function learnerTake(cost: Cost = 1, takeOptions?: TakeOptions) {
     return take(cost, takeOptions)
   }
 
-  const statsUnsafe = (): LearnerStats => ({
+  const statsUnsafe = (): Stats => ({
     ...tally,
     remaining: Object.fromEntries(Array.from(learned, ([name, { remaining }]) => [name, remaining]))
   })
@@ -165,7 +165,7 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
     take: learnerTake,
     observe,
     pace:
-      <A>(headersOf: (response: A) => HeadersInput, cost: LearnerCost = 1) =>
+      <A>(headersOf: (response: A) => HeadersInput, cost: Cost = 1) =>
       <E, R>(self: Effect.Effect<A, E, R>) =>
         Effect.suspend(() => {
           const taken = costOf(cost)
@@ -189,11 +189,11 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
  *
  * @example
  * ```ts
- * import { RateLimitHeaders } from "@sluice/rate-limiter"
+ * import { RateLimitLearner } from "@sluice/rate-limiter/learner"
  * import { Effect } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const learner = yield* RateLimitHeaders.makeLearner()
+ *   const learner = yield* RateLimitLearner.make()
  *   const call = Effect.succeed(new Response(null, { headers: { RateLimit: '"default";r=0;t=60' } }))
  *   yield* learner.pace((response: Response) => response.headers)(call)
  *   const error = yield* Effect.flip(learner.take(1, { maxWait: "1 second" }))
@@ -203,5 +203,4 @@ export const makeLearnerUnsafe = (options?: LearnerOptions): Learner => {
  * await Effect.runPromise(program)
  * ```
  */
-export const makeLearner = (options?: LearnerOptions): Effect.Effect<Learner> =>
-  Effect.sync(() => makeLearnerUnsafe(options))
+export const make = (options?: Options): Effect.Effect<RateLimitLearner> => Effect.sync(() => makeUnsafe(options))

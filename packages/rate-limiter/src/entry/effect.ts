@@ -1,0 +1,1 @@
+export * as RateLimiterStore from "../RateLimiterStore.ts"

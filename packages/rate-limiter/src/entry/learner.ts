@@ -1,0 +1,1 @@
+export * as RateLimitLearner from "../RateLimitLearner.ts"
