@@ -41,12 +41,18 @@ describe.skipIf(!isInstalled)("fifty holders in four processes", { timeout: 60_0
     for (const close of closing.splice(0).reverse()) await close()
   })
 
-  const worker = (server: RedisServer, resource: ReturnType<typeof makeResource>, holders: number): ChildProcess => {
+  const worker = (
+    server: RedisServer,
+    resource: ReturnType<typeof makeResource>,
+    holders: number
+  ): Promise<ChildProcess> => {
     const args = [join(import.meta.dirname, "worker.ts"), server.url, permits, leaseMillis, holders].map(String)
     const child = spawn(process.execPath, [...runtimeArgs, ...args], { stdio: ["pipe", "pipe", "inherit"] })
     child.stdin?.on("error", () => {})
-    createInterface({ input: child.stdout ?? process.stdin }).on("line", (line) => {
-      const [, number, slot, token] = line.split(" ")
+    const lines = createInterface({ input: child.stdout ?? process.stdin })
+    lines.on("line", (line) => {
+      const [kind, number, slot, token] = line.split(" ")
+      if (kind !== "write") return
       child.stdin?.write(`${number} ${resource.write(Number(slot), Number(token)) ? "yes" : "no"}\n`)
     })
     closing.push(
@@ -57,14 +63,15 @@ describe.skipIf(!isInstalled)("fifty holders in four processes", { timeout: 60_0
           signal(child, "SIGKILL")
         })
     )
-    return child
+    // The first line says that it is connected.
+    return new Promise((resolve) => lines.once("line", () => resolve(child)))
   }
 
   it("no stale holder's write is accepted, and every permit is at work again after each fault", async () => {
     const server = await startRedis()
     closing.push(server.close)
     const resource = makeResource()
-    const children = [13, 13, 12, 12].map((holders) => worker(server, resource, holders))
+    const children = await Promise.all([13, 13, 12, 12].map((holders) => worker(server, resource, holders)))
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 
     /** Every permit has been used since, more than once. */

@@ -1,6 +1,7 @@
 // One of several processes that share a semaphore. It asks the resource, which
 // the test is, by lines on its output, and is answered by lines on its input:
 //
+//   ready                          ->
 //   write <number> <slot> <token>  ->  <number> yes | no
 //
 // Arguments: the address of Redis, the permits, the lease in milliseconds, and
@@ -36,6 +37,7 @@ input.on("close", () => Effect.runSync(Deferred.succeed(ended, undefined)))
 
 const program = Effect.gen(function* () {
   const semaphore = yield* LeasedSemaphore.make({ name: "work", permits: Number(permits), lease: Number(lease) })
+  process.stdout.write("ready\n")
   const once = semaphore.withLease(1)((held) =>
     Effect.gen(function* () {
       for (let time = 0; time < 3; time++) {
