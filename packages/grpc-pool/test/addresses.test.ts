@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect"
 import { expect, it } from "@effect/vitest"
 import { GrpcPool } from "@sluice/grpc-pool"
 import { EchoServer, EchoService } from "@sluice/grpc-pool/testing"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { until } from "./until.ts"
 
 const servers = (count: number, options?: EchoServer.Options) =>
@@ -188,20 +188,22 @@ it.live("loses no call while addresses come and go under load", () =>
     const addresses = three.map(({ address }) => address)
     const pool = yield* GrpcPool.make({ addresses })
     const echo = pool.client(EchoService)
-    const stop = yield* Deferred.make<void>()
+    let done = 0
+    const total = 1_000
     const churn = Effect.gen(function* () {
-      for (let i = 1; !(yield* Deferred.isDone(stop)); i++) {
+      for (let i = 1; done < total; i++) {
         const address = addresses[1 + (i % 2)] ?? ""
+        const before = done
         yield* pool.remove(address)
         yield* pool.add(address)
+        // Some calls between two changes, so that addresses have calls when they go.
+        yield* until(() => done >= Math.min(total, before + 10))
       }
     })
     const churning = yield* Effect.forkChild(churn)
-    yield* Effect.forEach(Array(1_000).keys(), (i) => echo.echo({ message: `${i}`, delayMillis: i % 4 }), {
-      concurrency: 40,
-      discard: true
-    })
-    yield* Deferred.succeed(stop, undefined)
+    const call = (i: number) =>
+      Effect.tap(echo.echo({ message: `${i}`, delayMillis: i % 4 }), () => Effect.sync(() => done++))
+    yield* Effect.forEach(Array(total).keys(), call, { concurrency: 40, discard: true })
     yield* Fiber.join(churning)
     expect(pool.statsUnsafe()).toMatchObject({ calls: 1_000, succeeded: 1_000, failures: 0, streamsInUse: 0 })
     expect(calls(three).reduce((sum, each) => sum + each, 0)).toBe(1_000)

@@ -166,8 +166,9 @@ export class Core {
     this.line.delete(waiter)
   }
 
-  release(session: Session): void {
-    session.giveBack(this.now())
+  release(session: Session, wasReset: boolean): void {
+    if (wasReset) session.giveBackReset(this.now)
+    else session.giveBack(this.now())
   }
 
   private lineFull(): Refusal | undefined {

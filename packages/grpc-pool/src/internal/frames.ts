@@ -21,6 +21,9 @@ export const cancelStream = (stream: http2.ClientHttp2Stream): void => {
   stream.destroy()
 }
 
+/** Whether the stream did not end by itself: this end has reset it, for one. */
+export const wasReset = (stream: http2.ClientHttp2Stream | undefined): boolean => (stream?.rstCode ?? 0) !== 0
+
 /** gRPC's mapping of HTTP/2 codes; all others are internal errors. */
 const codes: Readonly<Record<number, Code>> = {
   7: Code.Unavailable,
@@ -28,6 +31,8 @@ const codes: Readonly<Record<number, Code>> = {
   11: Code.ResourceExhausted,
   12: Code.PermissionDenied
 }
+
+export const codeOfReset = (rstCode: number | undefined): Code => codes[rstCode ?? 0] ?? Code.Internal
 
 /** Why a stream ended without a status. */
 export const resetError = (
@@ -42,7 +47,7 @@ export const resetError = (
   const { rstCode } = stream
   return new ConnectError(
     `the stream was reset with code ${rstCode}`,
-    codes[rstCode ?? 0] ?? Code.Internal,
+    codeOfReset(rstCode),
     undefined,
     undefined,
     error

@@ -122,6 +122,35 @@ export class Session implements SessionManager {
     if (this.state === "ready") this.hooks.onRoom(this)
   }
 
+  /**
+   * Gives back the permit of a stream that was reset. A server may count such a stream until it has heard of that, and
+   * reset one more: where there is none to spare, the permit waits for the answer to a ping behind it.
+   */
+  giveBackReset(now: () => number): void {
+    if (this.state !== "ready" || this.inUse < this.capacity) {
+      this.giveBack(now())
+      return
+    }
+    this.owed++
+    if (!this.isAsking) this.ask(now)
+  }
+  private owed = 0
+  private isAsking = false
+
+  private ask(now: () => number): void {
+    const heard = this.owed
+    this.isAsking = true
+    const onAnswer = (): void => {
+      this.isAsking = false
+      for (let i = 0; i < heard && this.owed > 0; i++) {
+        this.owed--
+        this.giveBack(now())
+      }
+      if (this.owed > 0) this.ask(now)
+    }
+    if (!this.isOpen || !this.http2.ping(onAnswer)) onAnswer()
+  }
+
   /** Takes no more calls, and closes once those that it has are done. */
   drain(): void {
     if (this.state === "connecting") {
@@ -130,17 +159,15 @@ export class Session implements SessionManager {
     }
     if (this.state !== "ready") return
     this.state = "draining"
+    // No stream is opened any more that a server could count beside them.
+    this.inUse -= this.owed
+    this.owed = 0
     this.hooks.onDraining(this)
     if (this.inUse === 0) this.close()
   }
 
   private close(): void {
-    if (this.http2.closed) {
-      // After a GOAWAY there is nobody to say goodbye to.
-      this.destroy(this.reason)
-      return
-    }
-    if (!this.http2.destroyed) this.http2.close()
+    if (!this.http2.closed && !this.http2.destroyed) this.http2.close()
     this.hooks.onClosing(this)
   }
 

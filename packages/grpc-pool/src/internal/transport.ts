@@ -14,7 +14,7 @@ import {
 } from "@connectrpc/connect"
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node"
 import type { Core, Waiter } from "./core.ts"
-import { cancelStream, isRefused, nodeHeaders, webHeaders } from "./frames.ts"
+import { cancelStream, codeOfReset, isRefused, nodeHeaders, wasReset, webHeaders } from "./frames.ts"
 import { type Link, linkHeader, type Session } from "./session.ts"
 import { type Failure, UnaryCall } from "./unary.ts"
 
@@ -138,7 +138,7 @@ class Lease {
   private release(): void {
     if (this.isReleased) return
     this.isReleased = true
-    this.core.release(this.session)
+    this.core.release(this.session, wasReset(this.link.stream))
   }
 
   /** The call is over; its stream is closed if the server has not done so, and the permit goes back with that. */
@@ -164,12 +164,19 @@ class Lease {
     if (isOver || isFromServer(given)) return { error: given, address: session.authority, isSent }
     // A lost connection resets its streams as if they had been cancelled. Deno does so before it tells of the connection.
     if (session.isOpen) await new Promise((resolve) => setImmediate(resolve))
+    const { metadata } = given
+    // Connect has the resets that the stream itself tells of as internal errors.
     const error = session.isLost
-      ? new ConnectError(session.closeReason, Code.Unavailable, given.metadata, undefined, reason)
-      : given
+      ? new ConnectError(session.closeReason, Code.Unavailable, metadata, undefined, reason)
+      : isStreamError(given.cause)
+        ? new ConnectError(given.rawMessage, codeOfReset(stream?.rstCode), metadata, undefined, reason)
+        : given
     return { error, address: session.authority, isSent }
   }
 }
+
+const isStreamError = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_STREAM_ERROR"
 
 const isFromServer = (error: ConnectError): boolean => error.metadata.has("grpc-status") || error.details.length > 0
 

@@ -16,7 +16,7 @@ import {
 import { Code, ConnectError } from "@connectrpc/connect"
 import { codeFromHttpStatus, findTrailerError } from "@connectrpc/connect/protocol-grpc"
 import type { Core, Refusal, Waiter } from "./core.ts"
-import { cancelStream, isRefused, resetError, webHeaders } from "./frames.ts"
+import { cancelStream, isRefused, resetError, wasReset, webHeaders } from "./frames.ts"
 import type { Session } from "./session.ts"
 
 export interface Failure {
@@ -139,10 +139,10 @@ export class UnaryCall<I extends DescMessage, O extends DescMessage> implements 
   }
 
   private giveBack(): Session {
-    const { session } = this
+    const { session, stream } = this
     if (session === undefined) throw new Error("A call without a stream cannot give one back")
     this.stream = undefined
-    this.core.release(session)
+    this.core.release(session, wasReset(stream))
     return session
   }
 
