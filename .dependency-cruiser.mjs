@@ -27,7 +27,7 @@ export default {
       from: { path: `^packages/(${composites})/src/` },
       to: {
         path: "^packages/",
-        pathNot: ["^packages/$1/", "^packages/(semaphore|rate-limiter|retry|metrics)/src/index\\.ts$"]
+        pathNot: ["^packages/$1/", "^packages/(semaphore|rate-limiter|retry|metrics)/src/(index|entry/[^/]+)\\.ts$"]
       }
     },
     {
