@@ -186,7 +186,7 @@ const withMeter = <S>(options: Options, algorithm: Algorithm, meterOf: MeterOf<S
     new RateLimitExceeded({ key, cost, limit: meter.shape.limit, retryAfter: Duration.millis(wait) })
 
   const tryTakeUnsafe = (nowMillis: number, key: string, cost = 1): Decision => {
-    const meter = meterFor(key)
+    const meter = limitOf === undefined ? usual : meterFor(key)
     checkCost(meter.shape, cost)
     const now = steady.at(nowMillis)
     const line = lines.size === 0 ? undefined : lines.get(key)

@@ -117,7 +117,7 @@ export interface RateLimiter {
   /**
    * Changes the limit. What is taken stays taken, those who wait keep their places, and reservations their times. Whoever
    * could no longer be served within his longest wait is refused now. A cost in line that is above the new burst is served
-   * once everything is free.
+   * once everything is free. A sliding window that becomes longer knows of what was before the shorter one no more.
    */
   updateConfig(config: Partial<Config>): Effect.Effect<void>
   /** Allows nothing for a time, from now on, whatever is free; zero ends it. It takes nothing of the limit. */
