@@ -10,6 +10,7 @@ import { chaos } from "./chaosServer.ts"
 import { listenTcp, unscoped, until } from "./servers.ts"
 
 const total = Number(process.env["SLUICE_CHAOS_REQUESTS"] ?? 10_000)
+const timeout = 60_000 + 6 * total
 
 /**
  * Sends GETs, which are tried again until they end well, and POSTs, which are tried again only if they certainly did not
@@ -69,7 +70,7 @@ it.live(
       expect(pool.statsUnsafe()).toMatchObject({ inFlight: 0, waiting: 0 })
       expect(server.faults()).toBeGreaterThan(total / 10)
     }),
-  120_000
+  timeout
 )
 
 /** What the server says of itself: how often it did ill, and how often a POST was executed at most. */
@@ -121,5 +122,5 @@ it.live(
       expect(report.faults).toBeGreaterThan(total / 10)
       expect(pool.statsUnsafe()).toMatchObject({ inFlight: 0, waiting: 0 })
     }),
-  120_000
+  timeout
 )
