@@ -14,6 +14,12 @@ const program = Command.make("sluice-load").pipe(
   Effect.tapError((error) => Effect.sync(() => console.error(`sluice-load: ${error.message}`)))
 )
 
+// Whoever reads may stop reading, as `head` does: there is nobody left to tell, and nothing has failed.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error
+  process.exit(0)
+})
+
 NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   teardown: (exit, onExit) => {
