@@ -10,9 +10,9 @@ import { createInterface } from "node:readline"
 import { NodeRedis } from "@effect/platform-node"
 import { LeasedSemaphore, RedisRateLimiter, RedisSession } from "@sluice/redis"
 import { RedisQuota } from "@sluice/redis/quota"
-import { Effect, Layer, ManagedRuntime, Scope } from "effect"
+import { Effect, Exit, Layer, ManagedRuntime, Scope } from "effect"
 import type { createClient } from "redis"
-import { nanosPerOperation, type Suite } from "../harness.ts"
+import { type Comparison, nanosPerOperation, type Suite } from "../harness.ts"
 
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
@@ -28,6 +28,7 @@ interface Bench {
   readonly runtime: ManagedRuntime.ManagedRuntime<RedisSession.RedisSession | NodeRedis.NodeRedis, never>
   readonly trivial: string
   readonly url: string
+  readonly stop: () => Promise<void>
 }
 
 const start = async (): Promise<Bench> => {
@@ -47,13 +48,28 @@ const start = async (): Promise<Bench> => {
   const url = `redis://127.0.0.1:${port}`
   const runtime = ManagedRuntime.make(Layer.orDie(Layer.provideMerge(RedisSession.layer(), NodeRedis.layer({ url }))))
   const { client } = await runtime.runPromise(NodeRedis.NodeRedis)
-  return { client, runtime, trivial: await client.scriptLoad("return 1"), url }
+  const stop = async (): Promise<void> => {
+    await runtime.dispose()
+    server.kill("SIGKILL")
+  }
+  return { client, runtime, trivial: await client.scriptLoad("return 1"), url, stop }
 }
+
+const scopes: Array<Scope.Closeable> = []
 
 let started: Promise<Bench> | undefined
 const bench = (): Promise<Bench> => {
   started ??= start()
   return started
+}
+
+/** Open connections would keep the process: the server of a measurement ends with it. */
+const stopping = (measure: () => number | Promise<number>) => async (): Promise<number> => {
+  const figure = await measure()
+  for (const scope of scopes.splice(0)) await Effect.runPromise(Scope.close(scope, Exit.void))
+  await (await started)?.stop()
+  started = undefined
+  return figure
 }
 
 const operations = 5_000
@@ -115,7 +131,11 @@ const blocks = Effect.map(
   (limiter) => limiter.tryTake("key")
 )
 const permit = Effect.map(
-  LeasedSemaphore.make({ name: "bench", permits: 1_000 }).pipe(Effect.provideService(Scope.Scope, Scope.makeUnsafe())),
+  Effect.suspend(() => {
+    const scope = Scope.makeUnsafe()
+    scopes.push(scope)
+    return Effect.provideService(LeasedSemaphore.make({ name: "bench", permits: 1_000 }), Scope.Scope, scope)
+  }),
   (semaphore) => semaphore.withPermit(Effect.void)
 )
 
@@ -156,72 +176,78 @@ const handOffs = async (): Promise<{ readonly perSecond: number; readonly comman
 
 const against = "bare EVALSHA, same client"
 
+const comparisons: ReadonlyArray<Comparison> = [
+  {
+    name: "GCRA decision, one at a time",
+    unit: "ns/op",
+    against,
+    ours: repeated(1, gcra),
+    peer: bare(1, 1)
+  },
+  {
+    name: "GCRA decision, 50 at once",
+    unit: "ns/op",
+    against,
+    bar: 0.85,
+    ours: repeated(50, gcra),
+    peer: bare(50, 1)
+  },
+  {
+    name: "sliding window decision, 50 at once",
+    unit: "ns/op",
+    against,
+    ours: repeated(50, window),
+    peer: bare(50, 1)
+  },
+  { name: "quota of two, 50 at once", unit: "ns/op", against, ours: repeated(50, quota), peer: bare(50, 1) },
+  {
+    name: "GCRA decision in blocks of 100, 50 at once",
+    unit: "ns/op",
+    against,
+    ours: repeated(50, blocks),
+    peer: bare(50, 1)
+  },
+  {
+    name: "permit taken and given back, one at a time",
+    unit: "ns/op",
+    against: "two of them",
+    ours: repeated(1, permit),
+    peer: bare(1, 2)
+  },
+  {
+    name: "permit taken and given back, 50 at once",
+    unit: "ns/op",
+    against: "two of them",
+    bar: 0.85,
+    ours: repeated(50, permit),
+    peer: bare(50, 2)
+  },
+  {
+    name: "hand-offs, 1,000 waiters in 4 processes on 10 permits",
+    unit: "ops/s",
+    against: "two EVALSHA each, one process",
+    rounds: 5,
+    ours: async () => (await handOffs()).perSecond,
+    peer: async () => 1e9 / (await bare(50, 2)())
+  },
+  {
+    name: "commands for each of those hand-offs",
+    unit: "requests",
+    against: "the allowance of 4",
+    bar: 1,
+    rounds: 5,
+    ours: async () => (await handOffs()).commands,
+    peer: async () => 4
+  }
+]
+
 const suite: Suite = {
   name: "redis",
-  comparisons: [
-    {
-      name: "GCRA decision, one at a time",
-      unit: "ns/op",
-      against,
-      ours: repeated(1, gcra),
-      peer: bare(1, 1)
-    },
-    {
-      name: "GCRA decision, 50 at once",
-      unit: "ns/op",
-      against,
-      bar: 0.85,
-      ours: repeated(50, gcra),
-      peer: bare(50, 1)
-    },
-    {
-      name: "sliding window decision, 50 at once",
-      unit: "ns/op",
-      against,
-      ours: repeated(50, window),
-      peer: bare(50, 1)
-    },
-    { name: "quota of two, 50 at once", unit: "ns/op", against, ours: repeated(50, quota), peer: bare(50, 1) },
-    {
-      name: "GCRA decision in blocks of 100, 50 at once",
-      unit: "ns/op",
-      against,
-      ours: repeated(50, blocks),
-      peer: bare(50, 1)
-    },
-    {
-      name: "permit taken and given back, one at a time",
-      unit: "ns/op",
-      against: "two of them",
-      ours: repeated(1, permit),
-      peer: bare(1, 2)
-    },
-    {
-      name: "permit taken and given back, 50 at once",
-      unit: "ns/op",
-      against: "two of them",
-      bar: 0.85,
-      ours: repeated(50, permit),
-      peer: bare(50, 2)
-    },
-    {
-      name: "hand-offs, 1,000 waiters in 4 processes on 10 permits",
-      unit: "ops/s",
-      against: "two EVALSHA each, one process",
-      rounds: 5,
-      ours: async () => (await handOffs()).perSecond,
-      peer: async () => 1e9 / (await bare(50, 2)())
-    },
-    {
-      name: "commands for each of those hand-offs",
-      unit: "requests",
-      against: "the allowance of 4",
-      bar: 1,
-      rounds: 5,
-      ours: async () => (await handOffs()).commands,
-      peer: async () => 4
-    }
-  ]
+  comparisons: comparisons.map(({ ours, peer, ...comparison }) => ({
+    ...comparison,
+    ours: stopping(ours),
+    peer: stopping(peer)
+  }))
 }
 
 export default suite
