@@ -1,16 +1,13 @@
 // `sluice-load fir` and `sluice-load perf`.
 
-import { writeFileSync } from "node:fs"
 import { HttpPool } from "@sluice/http-pool"
-import { Console, Data, Effect, Option } from "effect"
+import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { save, TestFailed } from "../TestFailed.ts"
 import * as Complaints from "./Complaints.ts"
 import * as Concurrency from "./Concurrency.ts"
 import * as Session from "./Session.ts"
 import * as Text from "./Text.ts"
-
-/** The test ran, and what it tested did not hold. */
-export class TestFailed extends Data.TaggedError("@sluice/load-tester/TestFailed")<{ readonly message: string }> {}
 
 const url = Flag.String("url").pipe(
   Flag.withDescription("Where the FIR server is"),
@@ -50,13 +47,6 @@ const makeTarget = (address: string, key: Option.Option<string>) =>
     HttpPool.HttpPool,
     ({ client }): Session.Target => ({ client, url: address, apiKey: Option.getOrUndefined(key) })
   )
-
-const save = (path: string, results: unknown) =>
-  Effect.try({
-    try: () => writeFileSync(path, `${JSON.stringify(results, null, 2)}\n`),
-    catch: (cause) =>
-      new TestFailed({ message: `Cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
-  })
 
 export const fir = Command.make(
   "fir",
