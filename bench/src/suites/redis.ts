@@ -171,6 +171,7 @@ const handOffs = async (): Promise<{ readonly perSecond: number; readonly comman
   const took = (performance.now() - started) / 1000
   tell()
   const handed = (await next()).reduce((sum, count) => sum + Number(count), 0)
+  for (const { child } of children) child.kill("SIGKILL")
   return { perSecond: handed / took, commands: commands / handed }
 }
 
