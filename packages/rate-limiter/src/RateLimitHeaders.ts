@@ -39,7 +39,7 @@ export const parseUnsafe = (headers: HeadersInput, nowMillis: number): Report =>
  *     RateLimit: '"hour";r=12;t=90'
  *   })
  *   console.log(policies[0]?.quota, limits[0]?.remaining) // => 1000 12
- *   console.log(Duration.format(limits[0]?.resetAfter ?? 0)) // => 1m 30s
+ *   console.log(Duration.format(limits[0]?.resetAfter ?? Duration.zero)) // => 1m 30s
  * })
  *
  * await Effect.runPromise(program)

@@ -246,16 +246,16 @@ describe("real I/O", () => {
     })
   }
 
-  it.runIf(!("Bun" in globalThis) && !("Deno" in globalThis))(
-    "is noticed by what the runtime says it began, where it went by another name, on Node",
-    () => {
+  // Bun and Deno do not tell what they begin, so there is nothing to hold them to.
+  if (!("Bun" in globalThis) && !("Deno" in globalThis)) {
+    it("is noticed by what the runtime says it began, where it went by another name, on Node", () => {
       const read = Effect.callback<void>((resume) => readFile("/dev/null", () => resume(Effect.void)))
       expect(failureOf(hidden(read))).toMatchObject({
         type: "real-io",
         message: expect.stringMatching(/fiber 1 reached for a file at .*findings\.test\.ts/)
       })
-    }
-  )
+    })
+  }
 
   it("is let through as soon as a check is over, also one that threw", async () => {
     const { setTimeout: timer } = globalThis
