@@ -1,6 +1,5 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Semaphore } from "@sluice/semaphore"
 import { Admission, Health } from "@sluice/server"
 import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { HttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -119,51 +118,6 @@ describe("a server that drains", () => {
       yield* Fiber.join(drained)
       yield* admission.drain
       expect(admission.statsUnsafe()).toMatchObject({ isDraining: true, turnedAway: 1, active: 0 })
-    })
-  )
-})
-
-describe("health", () => {
-  it.effect("tells of every resource what is in use, in all and as a share", () =>
-    Effect.gen(function* () {
-      const llm = yield* Semaphore.make(5)
-      const file = yield* Semaphore.make(50)
-      yield* llm.take(2)
-      yield* file.take(5)
-      const health = yield* Health.make({
-        resources: { llm_semaphore: llm, file_semaphore: file },
-        configuration: { workers: 4 }
-      })
-      expect((yield* health.report).status).toBe("starting")
-      expect((yield* health.readiness).status).toBe(503)
-      yield* health.ready
-      expect((yield* health.readiness).status).toBe(200)
-      const report = yield* health.report
-      expect(report).toMatchObject({
-        status: "healthy",
-        concurrency: {
-          active_tasks: 7,
-          llm_semaphore: { available: 3, total: 5, utilization: "40.0%" },
-          file_semaphore: { available: 45, total: 50, utilization: "10.0%" }
-        },
-        configuration: { workers: 4 }
-      })
-      for (const figure of Object.values(report.system)) expect(figure).toBeGreaterThanOrEqual(0)
-      expect(report.system.process_memory_mb).toBeGreaterThan(1)
-      yield* llm.take(3)
-      expect((yield* health.report).status).toBe("degraded")
-      yield* health.drain
-      expect((yield* health.report).status).toBe("draining")
-      yield* health.ready
-      expect((yield* health.readiness).status).toBe(503)
-      expect((yield* health.liveness).status).toBe(200)
-    })
-  )
-
-  it.effect("refuses a share that is none", () =>
-    Effect.gen(function* () {
-      const exit = yield* Effect.exit(Health.make({ degradedAt: 0 }))
-      expect(Exit.isFailure(exit) && String(exit.cause)).toContain("degradedAt 0")
     })
   )
 })
