@@ -1,34 +1,92 @@
 /**
- * Who is let in, and who is told to come back: a rate for each client, and so many
- * requests at once of each class.
+ * Who is let in, and who is told to come back: a rate for each client, so many
+ * requests at once of each class, so many of all as the server can do, none whose
+ * deadline has passed, and no body that is too large or too slow.
  *
  * @module
  */
-import { KeyedRateLimiter, type RateLimiter, RateLimitHeaders } from "@sluice/rate-limiter"
-import { Bulkhead } from "@sluice/semaphore"
-import type * as Duration from "effect/Duration"
-import * as DurationModule from "effect/Duration"
+import type { Registry } from "@sluice/metrics"
+import { KeyedRateLimiter, type RateLimiter } from "@sluice/rate-limiter"
+import type { AdaptiveLimit } from "@sluice/semaphore"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Option from "effect/Option"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ClientKey from "./ClientKey.ts"
-import * as Problem from "./Problem.ts"
+import { makeAnswers, makeRateFields } from "./internal/answers.ts"
+import { makeDeadlines } from "./internal/deadlines.ts"
+import { Gate } from "./internal/gate.ts"
+import { checkPriority, Overload } from "./internal/overload.ts"
+import { makeRequestIds } from "./internal/requestIds.ts"
+import { exemptClass, makeTelemetry, observe } from "./internal/telemetry.ts"
+import { type Core, type Rate, type Route, visiting } from "./internal/visit.ts"
 
-/** How much of a class runs at once, and how much waits. */
+/** How much of a class runs at once, how much waits, and how long. */
 export interface ClassOptions {
-  /** Requests at once. */
+  /** Requests at once. A response that is a stream counts until its last byte is out. */
   readonly permits: number
   /** Requests that wait. Default 0: what cannot run at once is refused. */
   readonly maxWaiting?: number | undefined
   /** Longest wait. Default: as long as it takes. */
   readonly maxWait?: Duration.Input | undefined
+  /** How urgent it is, where the server cannot do all: 0 is the most. Default 0. At most 15. */
+  readonly priority?: number | undefined
+  /** Longest time from arrival to response, waiting included; the handler is interrupted then. Default: none. */
+  readonly timeout?: Duration.Input | undefined
+  /** Bytes of the largest body. Default that of the admission. */
+  readonly maxBodySize?: number | undefined
 }
 
 export interface RateLimitOptions extends RateLimiter.Options {
   /** Clients of whom state is kept. Default 100,000. */
   readonly maxClients?: number | undefined
+  /**
+   * Who decides, where that is not this process alone: what all workers share, or all machines, such as the limiter of
+   * `@sluice/redis`. It must hold to the limit and interval that stand beside it, which clients are told.
+   */
+  readonly limiter?: ClientLimiter | undefined
+}
+
+/** Decides whether a client may send one more request now. */
+export interface ClientLimiter {
+  tryTake(client: string): Effect.Effect<RateLimiter.Decision>
+}
+
+/** The limit of all classes together, which follows what the server can do. */
+export interface AdaptiveOptions {
+  readonly algorithm: AdaptiveLimit.Algorithm
+  /** Requests that wait when the limit is reached, over all classes. Default 0. */
+  readonly maxWaiting?: number | undefined
+  /** Longest wait. Default: as long as it takes. */
+  readonly maxWait?: Duration.Input | undefined
+  /** How long requests are gathered before the limit is moved. Default 1 second. */
+  readonly window?: Duration.Input | undefined
+  /** Fewest requests from which the limit is moved. Default 10. */
+  readonly minSamples?: number | undefined
+  /** How many later and more urgent requests may overtake one that waits, for each step of priority. Default 16. */
+  readonly ageing?: number | undefined
+  /** Which responses are signs of overload, besides a deadline that passed. Default those with status 503 and 504. */
+  readonly isDrop?: ((response: HttpServerResponse.HttpServerResponse) => boolean) | undefined
+}
+
+export interface BodyOptions {
+  /** Bytes of the largest body. Default 1 MiB. */
+  readonly maxSize?: number | undefined
+  /** How long a body may take from when the handler asks for it. Default 30 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+export interface RequestIdOptions {
+  /** Of request and response, in lower case. Default `x-request-id`. */
+  readonly header?: string | undefined
+  /** Whether the id that came with a request is kept, where it is one. Default true. */
+  readonly accept?: boolean | undefined
+}
+
+export interface DeadlineOptions {
+  /** The header with the time, in lower case, beside `grpc-timeout`. Default `x-request-deadline`. */
+  readonly header?: string | undefined
 }
 
 export interface Options<Class extends string> {
@@ -38,6 +96,15 @@ export interface Options<Class extends string> {
   readonly rateLimit?: RateLimitOptions | undefined
   /** Who a client is. */
   readonly client?: ClientKey.Options | undefined
+  /** A limit over all classes, learned from latency. Default none. */
+  readonly adaptive?: AdaptiveOptions | undefined
+  readonly body?: BodyOptions | undefined
+  /** Default: deadlines are taken from requests; `false` ignores them. */
+  readonly deadline?: DeadlineOptions | false | undefined
+  /** Default: each request has an id; `false` gives none. */
+  readonly requestId?: RequestIdOptions | false | undefined
+  /** Where requests are counted and timed. Default nowhere. */
+  readonly registry?: Registry.Registry | undefined
   /** When a request that was refused for want of room should come back. Default 1 second. */
   readonly retryAfter?: Duration.Input | undefined
 }
@@ -52,45 +119,105 @@ export interface ClassStats {
   readonly rejected: number
 }
 
+/** The limit over all classes right now; `rejected` are those shed, `dropped` the signs of overload that it has seen. */
+export interface AdaptiveStats extends ClassStats {
+  readonly dropped: number
+}
+
 export interface Stats<Class extends string> {
   readonly isDraining: boolean
   readonly classes: Readonly<Record<Class, ClassStats>>
+  readonly adaptive: AdaptiveStats | undefined
   /** Requests refused by the rate limit. */
   readonly limited: number
   /** Requests refused while draining. */
   readonly turnedAway: number
-  /** Requests that were let in and have no response yet. */
+  /** Requests that were not answered before their deadline. */
+  readonly late: number
+  /** Bodies that were too large. */
+  readonly oversized: number
+  /** Bodies that did not come in time. */
+  readonly slow: number
+  /** Requests that were let in and have no response yet, or one that still streams. */
   readonly active: number
 }
+
+/** The id of the request that a fiber works on; unset outside of one. */
+export const RequestId: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
+  "@sluice/server/Admission/RequestId",
+  { defaultValue: () => undefined }
+)
+
+/** A function from a handler to a handler. */
+export type Policy = <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
 
 /**
  * What stands before the handlers of a server.
  *
  * **Details**
  *
- * In this order: while the server drains, 503; a client beyond its rate, 429; a class without room, 503. Refusals are problem
- * details with a `detail` and `Retry-After`, and every response of a client with a rate has its `RateLimit` fields. A
- * refused request costs no permit, and one that waits for room has paid its rate. What is never shed (liveness) is not put
- * behind it.
+ * In this order: while the server drains, 503; a client beyond its rate, 429; a body that is announced as too large, 413; a
+ * class without room, 503; a server that can do no more, 503, the least urgent first; a deadline that passes at any point,
+ * 503, with the handler interrupted; a body that grows too large or comes too slowly, 413 or 408. Refusals are problem
+ * details with a `detail`, those that may be tried again with `Retry-After`, and every response has its request's id and,
+ * where clients have a rate, the `RateLimit` fields. A refused request costs no permit, and one that waits for room has
+ * paid its rate.
+ *
+ * A request that finds room costs O(1) and one object; headers are read only by what needs them.
+ *
+ * **Gotchas**
+ *
+ * The bounds of the body hold for whatever reads it through the request but `multipart` in a body of unannounced size,
+ * which has bounds of its own (`Multipart.MaxFileSize`). Timeouts for the head of a request are the listener's: see
+ * `Listener`.
  */
 export interface Admission<Class extends string> {
   /** Lets a handler of a class run, or answers in its place. */
-  admit(
-    name: Class
-  ): <E, R>(
-    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | HttpServerRequest.HttpServerRequest>
-  /** Takes no more requests, and waits until those that were let in have their responses. */
+  admit(name: Class): Policy
+  /** Lets a handler run whatever is going on: for liveness, which is never shed. It still has its id and its count. */
+  readonly exempt: Policy
+  /**
+   * The same for all routes at once, as a global middleware of `HttpRouter`: tells the class of a request, or `undefined`
+   * for one that is exempt.
+   */
+  middleware(classOf: (request: HttpServerRequest.HttpServerRequest) => Class | undefined): Policy
+  /** Takes no more requests, and waits until those that were let in have their responses, streams to their end. */
   readonly drain: Effect.Effect<void>
   readonly stats: Effect.Effect<Stats<Class>>
   /** The same, without an effect. */
   statsUnsafe(): Stats<Class>
+  /** What is scarce here, for `Health` and the dashboard: each class, and `adaptive` where there is such a limit. */
+  readonly resources: Readonly<Record<string, { statsUnsafe(): ClassStats }>>
 }
 
-const factsOf = (request: HttpServerRequest.HttpServerRequest): ClientKey.RequestFacts => ({
-  remoteAddress: Option.getOrUndefined(request.remoteAddress),
-  headers: request.headers
-})
+const mebibyte = 2 ** 20
+
+const checkSize = (name: string, size: number): number => {
+  if (Number.isSafeInteger(size) && size >= 0) return size
+  throw new RangeError(`Cannot make an admission with ${name} ${size}: a whole number of bytes, 0 or more, is needed`)
+}
+
+const rateOf = (options: RateLimitOptions): Rate => {
+  const write = makeRateFields(options)
+  const { limiter } = options
+  if (limiter !== undefined) return { decideUnsafe: undefined, decide: (client) => limiter.tryTake(client), write }
+  const local = KeyedRateLimiter.makeUnsafe({ ...options, maxKeys: options.maxClients ?? 100_000 })
+  return { decideUnsafe: (nowMillis, client) => local.tryTakeUnsafe(nowMillis, client), decide: local.tryTake, write }
+}
+
+const overloadOf = (options: AdaptiveOptions, priorities: number): Effect.Effect<Overload> =>
+  Overload.make({
+    algorithm: options.algorithm,
+    maxWaiting: options.maxWaiting ?? 0,
+    maxWait: options.maxWait === undefined ? undefined : Duration.fromInputUnsafe(options.maxWait),
+    window: options.window,
+    minSamples: options.minSamples,
+    ageing: options.ageing,
+    isDrop: options.isDrop ?? (({ status }) => status === 503 || status === 504),
+    priorities
+  })
 
 /**
  * Makes an admission. Dies with a `RangeError` if an option is out of range.
@@ -117,97 +244,97 @@ const factsOf = (request: HttpServerRequest.HttpServerRequest): ClientKey.Reques
  */
 export const make = <const Class extends string>(options: Options<Class>): Effect.Effect<Admission<Class>> =>
   Effect.gen(function* () {
-    const { classes, rateLimit } = options
-    const retryAfter = DurationModule.fromInputUnsafe(options.retryAfter ?? "1 second")
-    const keyOf = ClientKey.make(options.client)
-    const limiter =
-      rateLimit === undefined
-        ? undefined
-        : yield* KeyedRateLimiter.make({ ...rateLimit, maxKeys: rateLimit.maxClients ?? 100_000 })
-    const bulkheads = new Map<string, Bulkhead.Bulkhead>()
-    for (const [name, { maxWait, maxWaiting = 0, permits }] of Object.entries<ClassOptions>(classes)) {
-      bulkheads.set(name, yield* Bulkhead.make({ permits, maxWaiting, maxWait }))
+    const { adaptive, body = {}, deadline = {}, rateLimit, registry, requestId = {} } = options
+    const classes = Object.entries<ClassOptions>(options.classes)
+    const priorities = 1 + Math.max(0, ...classes.map(([name, { priority = 0 }]) => checkPriority(name, priority)))
+    const core: Core = {
+      answers: makeAnswers(Duration.fromInputUnsafe(options.retryAfter ?? "1 second")),
+      keyOf: ClientKey.make(options.client),
+      rate: rateLimit === undefined ? undefined : rateOf(rateLimit),
+      ids: requestId === false ? undefined : makeRequestIds(),
+      idHeader: (requestId === false ? undefined : requestId.header) ?? "x-request-id",
+      idReference: RequestId,
+      acceptsIds: requestId !== false && (requestId.accept ?? true),
+      overload: adaptive === undefined ? undefined : yield* overloadOf(adaptive, priorities),
+      isDraining: false,
+      active: 0,
+      limited: 0,
+      turnedAway: 0,
+      late: 0,
+      oversized: 0,
+      slow: 0,
+      onIdle: []
     }
-    let isDraining = false
-    let limited = 0
-    let turnedAway = 0
-    let active = 0
-    const idle: Array<() => void> = []
-
-    const leave = Effect.sync(() => {
-      if (--active === 0) for (const tell of idle.splice(0)) tell()
-    })
-    const full = Problem.response({
-      status: 503,
-      title: "Service Unavailable",
-      detail: "The server is busy. Please try again later.",
-      retryAfter
-    })
-    const draining = Problem.response({
-      status: 503,
-      title: "Service Unavailable",
-      detail: "The server is about to restart. Please try again.",
-      retryAfter,
-      headers: { connection: "close" }
-    })
-    const tooMany = (fields: Readonly<Record<string, string>>): HttpServerResponse.HttpServerResponse =>
-      Problem.response({
-        status: 429,
-        title: "Too Many Requests",
-        detail: "Too many requests. Please try again later.",
-        headers: fields
+    const telemetry =
+      registry === undefined
+        ? undefined
+        : makeTelemetry(
+            registry,
+            classes.map(([name]) => name)
+          )
+    const maxSize = checkSize("a maxSize of the body of", body.maxSize ?? mebibyte)
+    const timeoutMillis = Duration.toMillis(body.timeout ?? "30 seconds")
+    const deadlineHeader = deadline === false ? undefined : (deadline.header ?? "x-request-deadline").toLowerCase()
+    const routes = new Map<string, Route>()
+    for (const [name, { maxBodySize, maxWait, maxWaiting = 0, permits, priority = 0, timeout }] of classes) {
+      routes.set(name, {
+        gate: new Gate({
+          permits,
+          maxWaiting,
+          maxWait: maxWait === undefined ? undefined : Duration.fromInputUnsafe(maxWait)
+        }),
+        priority,
+        body: { maxSize: checkSize("maxBodySize", maxBodySize ?? maxSize), timeoutMillis },
+        deadlines: makeDeadlines(deadlineHeader, timeout),
+        telemetry: telemetry?.get(name)
       })
+    }
 
-    const admit =
-      (bulkhead: Bulkhead.Bulkhead) =>
-      <E, R>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) => {
-        // The handler's own failures are none of the bulkhead's.
-        const inClass = bulkhead.withPermit(Effect.exit(handler)).pipe(
-          Effect.catch(() => Effect.succeed(Exit.succeed(full))),
-          Effect.flatten
-        )
-        const counted = Effect.suspend(() => {
-          active++
-          return Effect.ensuring(inClass, leave)
-        })
-        return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          if (isDraining) {
-            turnedAway++
-            return Effect.succeed(draining)
-          }
-          if (limiter === undefined || rateLimit === undefined) return counted
-          return Effect.flatMap(limiter.tryTake(keyOf(factsOf(request))), (decision) => {
-            const fields = RateLimitHeaders.write(RateLimitHeaders.fromDecision("default", rateLimit, decision))
-            if (decision.allowed) return Effect.map(counted, HttpServerResponse.setHeaders(fields))
-            limited++
-            return Effect.succeed(tooMany(fields))
-          })
-        })
+    const admit = (name: string): Policy => {
+      const route = routes.get(name)
+      if (route === undefined) {
+        throw new RangeError(`Cannot admit to class ${name}: the classes are ${[...routes.keys()].join(", ")}`)
       }
-
+      return (handler) => visiting(core, route, route.telemetry, handler)
+    }
+    const exempt: Policy = (handler) => visiting(core, undefined, telemetry?.get(exemptClass), handler)
     const statsUnsafe = (): Stats<Class> => ({
-      isDraining,
-      classes: Object.fromEntries(
-        Array.from(bulkheads, ([name, bulkhead]) => [name, bulkhead.statsUnsafe()])
-      ) as Record<Class, ClassStats>,
-      limited,
-      turnedAway,
-      active
+      isDraining: core.isDraining,
+      classes: Object.fromEntries(Array.from(routes, ([name, { gate }]) => [name, gate.statsUnsafe()])) as Record<
+        Class,
+        ClassStats
+      >,
+      adaptive: core.overload?.statsUnsafe(),
+      limited: core.limited,
+      turnedAway: core.turnedAway,
+      late: core.late,
+      oversized: core.oversized,
+      slow: core.slow,
+      active: core.active
     })
+    const resources = Object.fromEntries([
+      ...Array.from(routes, ([name, { gate }]) => [name, gate] as const),
+      ...(core.overload === undefined ? [] : [["adaptive", core.overload] as const])
+    ])
+    if (registry !== undefined) observe(registry, resources, statsUnsafe)
     return {
-      admit: (name) => {
-        const bulkhead = bulkheads.get(name)
-        if (bulkhead === undefined) {
-          throw new RangeError(`Cannot admit to class ${name}: the classes are ${[...bulkheads.keys()].join(", ")}`)
-        }
-        return admit(bulkhead)
+      admit,
+      exempt,
+      middleware: (classOf) => (handler) => {
+        const inClass = new Map(Array.from(routes.keys(), (name) => [name, admit(name)(handler)] as const))
+        const outside = exempt(handler)
+        return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+          const name = classOf(request)
+          return Effect.interruptible((name === undefined ? undefined : inClass.get(name)) ?? outside)
+        })
       },
       drain: Effect.callback<void>((resume) => {
-        isDraining = true
-        if (active === 0) resume(Effect.void)
-        else idle.push(() => resume(Effect.void))
+        core.isDraining = true
+        if (core.active === 0) resume(Effect.void)
+        else core.onIdle.push(() => resume(Effect.void))
       }),
       stats: Effect.sync(statsUnsafe),
-      statsUnsafe
+      statsUnsafe,
+      resources
     }
   })

@@ -31,6 +31,12 @@ export interface RequestFacts {
 /** The longest API key that is kept as a key; longer ones are taken for what they begin with. */
 const maxKeyLength = 256
 
+/** Addresses whose key is kept, since a client comes again. */
+const maxKnown = 10_000
+
+/** The longest text of an IPv6 address with an IPv4 part and a zone is shorter. */
+const maxAddressLength = 64
+
 /** What is said where nothing is known. */
 const unknown = "unknown"
 
@@ -58,7 +64,16 @@ export const make = (options: Options = {}): ((request: RequestFacts) => string)
   const { apiKeyHeader, ipv6Prefix = 64, trustedProxies = [] } = options
   const isTrusted = makeNetworks(trustedProxies)
   const header = apiKeyHeader?.toLowerCase()
+  const known = new Map<string, string | undefined>()
   const keyOf = (address: string): string | undefined => {
+    if (known.has(address)) return known.get(address)
+    const key = read(address)
+    if (known.size === maxKnown) known.clear()
+    // What is longer is no address, and not worth the room.
+    if (address.length <= maxAddressLength) known.set(address, key)
+    return key
+  }
+  const read = (address: string): string | undefined => {
     try {
       return AddressKey.makeUnsafe(address, { ipv6Prefix })
     } catch (error) {
