@@ -6,10 +6,11 @@ import { Cause, Effect, Exit } from "effect"
 import { Command } from "effect/cli"
 import { fir, perf } from "./fir/commands.ts"
 import { grpc } from "./grpc/commands.ts"
+import { run } from "./run/commands.ts"
 
 const program = Command.make("sluice-load").pipe(
   Command.withDescription("Loads servers, and tells what they bear"),
-  Command.withSubcommands([fir, perf, grpc]),
+  Command.withSubcommands([run, fir, perf, grpc]),
   Command.run({ version: "0.0.0" }),
   Effect.provide(NodeServices.layer),
   Effect.tapError((error) => Effect.sync(() => console.error(`sluice-load: ${error.message}`)))

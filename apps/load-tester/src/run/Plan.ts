@@ -1,0 +1,58 @@
+/**
+ * What is to run, as a value that threads and machines can be given.
+ *
+ * @module
+ */
+import type { Spacing } from "../engine/Arrivals.ts"
+import type { Shape } from "../engine/Shape.ts"
+import type { Target } from "../scenarios/Targets.ts"
+
+export type LoadPlan =
+  | {
+      readonly model: "closed"
+      readonly users: Shape
+      readonly iterations?: number | undefined
+    }
+  | {
+      readonly model: "open"
+      readonly rate: Shape
+      readonly spacing: Spacing
+      readonly maxInFlight: number
+      readonly iterations?: number | undefined
+    }
+  | {
+      readonly model: "replay"
+      /** Microseconds since the scenario began, ascending. */
+      readonly moments: ReadonlyArray<number>
+      readonly maxInFlight: number
+    }
+
+export type Source = { readonly kind: "targets"; readonly targets: ReadonlyArray<Target> }
+
+export interface ScenarioPlan {
+  readonly name: string
+  readonly startAfterSeconds: number
+  readonly load: LoadPlan
+  readonly source: Source
+}
+
+export interface HttpPlan {
+  /** Connections to an origin, at most. */
+  readonly connections: number
+  readonly keepAlive: boolean
+  readonly http2: boolean
+  readonly timeoutSeconds: number
+  readonly connectTimeoutSeconds: number
+  readonly insecure: boolean
+  /** Statuses that are not failures, as ranges. */
+  readonly expected: ReadonlyArray<readonly [from: number, to: number]>
+}
+
+export interface Plan {
+  readonly name: string
+  readonly seed: number
+  readonly gracefulStopSeconds: number
+  readonly abortBelow?: number | undefined
+  readonly http: HttpPlan
+  readonly scenarios: ReadonlyArray<ScenarioPlan>
+}

@@ -1,0 +1,126 @@
+// What can be said of a run on the command line.
+
+import { Option } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { parseSeconds } from "../engine/Pattern.ts"
+
+/** Reads a value, and says what is wrong with it in the words of the notation. */
+const reading = <A>(flag: Flag.Flag<string>, read: (text: string) => A) =>
+  flag.pipe(Flag.mapTryCatch(read, (error) => (error instanceof Error ? error.message : String(error))))
+
+const time = (name: string, description: string) =>
+  reading(Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar("TIME")), parseSeconds)
+
+const atLeast = (least: number, name: string) =>
+  Flag.filter(
+    (value: number) => value >= least,
+    (value) => `--${name} ${value}: a number of ${least} or more is needed`
+  )
+
+const whole = (name: string, description: string, least = 1) =>
+  Flag.Int(name).pipe(Flag.withDescription(description), atLeast(least, name))
+
+const toggle = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+const parseExpected = (text: string): ReadonlyArray<readonly [from: number, to: number]> =>
+  text.split(",").map((range) => {
+    const match = /^\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*$/.exec(range)
+    if (match === null) throw new Error(`cannot read ${JSON.stringify(range)}: write 200, or 200-399`)
+    return [Number(match[1]), Number(match[2] ?? match[1])]
+  })
+
+const parseHeader = (text: string): readonly [name: string, value: string] => {
+  const colon = text.indexOf(":")
+  if (colon < 1) throw new Error(`cannot read ${JSON.stringify(text)}: write Name: value`)
+  return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
+}
+
+export const target = Argument.String("target").pipe(
+  Argument.withDescription("An address, a file of targets (vegeta's text, or JSON lines), or a scenario in TypeScript"),
+  Argument.optional
+)
+
+export const load = {
+  concurrency: whole("concurrency", "Users at once in a closed loop; connections at most in an open one").pipe(
+    Flag.withAlias("c"),
+    Flag.optional
+  ),
+  duration: time("duration", "How long load begins: 500ms, 10s, 1m30s").pipe(Flag.withAlias("d"), Flag.optional),
+  iterations: whole("iterations", "Iterations in all, at most").pipe(Flag.withAlias("n"), Flag.optional),
+  rate: Flag.String("rate").pipe(
+    Flag.withAlias("r"),
+    Flag.withDescription("Arrivals in an open model: 1000, 1000/s, 600/m"),
+    Flag.optional
+  ),
+  stages: Flag.String("stages").pipe(
+    Flag.withAlias("s"),
+    Flag.withDescription(
+      "10s:100,1m:100,10s:0, each going evenly to its level; 10s@100 is there at once. Of users, or with --rate of arrivals a second, from that rate on"
+    ),
+    Flag.optional
+  ),
+  pattern: Flag.String("pattern").pipe(
+    Flag.withDescription("steady, ramp, step, spike, burst, sine or soak, up to --rate or -c; as spike:base=20"),
+    Flag.optional
+  ),
+  replay: Flag.String("replay").pipe(
+    Flag.withDescription("File of moments to begin at: a line each, ISO 8601 or seconds, first in the line"),
+    Flag.optional
+  ),
+  replaySpeed: Flag.Finite("replay-speed").pipe(
+    Flag.withDescription("How many times as fast the moments are replayed"),
+    Flag.withDefault(1),
+    Flag.filter(
+      (speed) => speed > 0,
+      (speed) => `--replay-speed ${speed}: a number above 0 is needed`
+    )
+  ),
+  poisson: toggle("poisson", "Arrivals as independent visitors come, instead of evenly spaced"),
+  seed: Flag.Int("seed").pipe(Flag.withDescription("Of whatever is drawn"), Flag.withDefault(1)),
+  maxInFlight: whole("max-in-flight", "Iterations of an open model under way at most; what comes then is dropped").pipe(
+    Flag.withDefault(10_000)
+  ),
+  startAfter: time("start-after", "Wait before load begins").pipe(Flag.withDefault(0)),
+  gracefulStop: time("graceful-stop", "How long what is under way at the end may take").pipe(Flag.withDefault(30)),
+  abortBelow: Flag.Finite("abort-below").pipe(
+    Flag.withDescription("End when less than this part of a second's arrivals was begun, as 0.95"),
+    Flag.filter(
+      (part) => part > 0 && part <= 1,
+      (part) => `--abort-below ${part}: a number above 0 and up to 1 is needed`
+    ),
+    Flag.optional
+  )
+}
+
+export const http = {
+  method: Flag.String("method").pipe(
+    Flag.withAlias("X"),
+    Flag.withDescription("Default GET, or POST with a body"),
+    Flag.optional
+  ),
+  header: reading(
+    Flag.String("header").pipe(Flag.withAlias("H"), Flag.withDescription("Name: value; again for more")),
+    parseHeader
+  ).pipe(Flag.atLeast(0)),
+  body: Flag.String("body").pipe(Flag.withAlias("b"), Flag.withDescription("Text to send"), Flag.optional),
+  bodyFile: Flag.String("body-file").pipe(Flag.withDescription("File to send"), Flag.optional),
+  http2: toggle("http2", "HTTP/2; with prior knowledge where there is no TLS"),
+  noKeepAlive: toggle("no-keep-alive", "A new connection for each request"),
+  timeout: time("timeout", "How long a request may take").pipe(Flag.withAlias("t"), Flag.withDefault(30)),
+  connectTimeout: time("connect-timeout", "How long a connection may take to open").pipe(Flag.withDefault(10)),
+  insecure: toggle("insecure", "Take any certificate").pipe(Flag.withAlias("k")),
+  expect: reading(
+    Flag.String("expect").pipe(
+      Flag.withDescription("Statuses that are no failures, as 200-299,404"),
+      Flag.withDefault("100-399")
+    ),
+    parseExpected
+  )
+}
+
+export type Flags = {
+  readonly [K in keyof typeof load]: (typeof load)[K] extends Flag.Flag<infer A> ? A : never
+} & { readonly [K in keyof typeof http]: (typeof http)[K] extends Flag.Flag<infer A> ? A : never }
+
+export const get = Option.getOrUndefined
