@@ -70,6 +70,32 @@ type Series = ReturnType<typeof Histogram.makeSeries>
 
 const maxStatuses = 1024
 
+const grpcStatuses: ReadonlyArray<string> = [
+  "OK",
+  "CANCELLED",
+  "UNKNOWN",
+  "INVALID_ARGUMENT",
+  "DEADLINE_EXCEEDED",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "RESOURCE_EXHAUSTED",
+  "FAILED_PRECONDITION",
+  "ABORTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+  "UNAUTHENTICATED"
+]
+
+/** What a status is called; none where 0 says that there was no answer. */
+const statusName = (protocol: Result.Protocol, status: number): string | undefined => {
+  if (protocol === "grpc") return grpcStatuses[status] ?? String(status)
+  return status === 0 ? undefined : String(status)
+}
+
 class Step {
   readonly scenario: string
   readonly group: string
@@ -401,7 +427,8 @@ export class Recorder {
    * milliseconds, so it is for the end and for what looks once a second.
    */
   result(at: number): Result.Result {
-    if (at >= this.secondEnds) this.roll(at)
+    // A run that ends with a second has no further one.
+    if (at > this.secondEnds) this.roll(at)
     const windows = [...this.windows]
     Result.append(windows, this.window(Histogram.read(this.latency)))
     return Result.ordered({
@@ -445,7 +472,7 @@ export class Recorder {
       failed,
       bytesOut,
       bytesIn,
-      statuses: this.countsOf(step.statuses, String),
+      statuses: this.countsOf(step.statuses, (status) => statusName(protocol, status)),
       errors: this.countsOf(step.errors, (index) => this.kinds.names[index] ?? String(index)),
       latency: Histogram.read(step.latency),
       service: Histogram.read(step.service),
@@ -453,9 +480,12 @@ export class Recorder {
     }
   }
 
-  private countsOf(counts: Float64Array, nameOf: (index: number) => string): ReadonlyArray<Result.Count> {
+  private countsOf(counts: Float64Array, nameOf: (index: number) => string | undefined): ReadonlyArray<Result.Count> {
     const found: Array<Result.Count> = []
-    for (const [index, count] of counts.entries()) if (count > 0) found.push([nameOf(index), count])
+    for (const [index, count] of counts.entries()) {
+      const name = count > 0 ? nameOf(index) : undefined
+      if (name !== undefined) found.push([name, count])
+    }
     return found
   }
 }
