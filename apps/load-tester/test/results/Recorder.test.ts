@@ -27,9 +27,9 @@ it("keeps a window for each second, and those too in which nothing ended", () =>
     recorder.request(step, second * 1e6, second * 1e6, second * 1e6 + 500, 503, Recorder.ErrorKind.status_5xx, 0, 0)
   }
   const result = recorder.result(5e6)
-  expect(result.windows.map(({ requests }) => requests)).toEqual([1, 1, 0, 0, 1, 0])
-  expect(Result.series(result).map(({ atSeconds }) => atSeconds)).toEqual([0, 1, 2, 3, 4, 5])
-  expect(result.windows.map(({ failed }) => failed)).toEqual([1, 1, 0, 0, 1, 0])
+  expect(result.windows.map(({ requests }) => requests)).toEqual([1, 1, 0, 0, 1])
+  expect(Result.series(result).map(({ atSeconds }) => atSeconds)).toEqual([0, 1, 2, 3, 4])
+  expect(result.windows.map(({ failed }) => failed)).toEqual([1, 1, 0, 0, 1])
 })
 
 it("keeps the size of a result flat, however long the run: windows widen", () => {
