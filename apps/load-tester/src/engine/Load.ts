@@ -16,6 +16,8 @@ import type { Timing } from "./Timing.ts"
 export interface Lane {
   /** From zero; what belongs to a user is kept by it. */
   readonly id: number
+  /** The recorder's number of the scenario that the iteration under way is of; the work sets it. */
+  scenario: number
   /** When the iteration under way was to begin. */
   scheduledAt: number
   /** How many iterations this lane has begun. */
@@ -27,6 +29,8 @@ export interface Lane {
 /** What an iteration does. */
 export interface Work {
   readonly begin: (lane: Lane) => void
+  /** An iteration cannot begin, since too many are under way. Answers the recorder's number of the scenario whose turn it was. */
+  readonly dropped: () => number
   /** No iteration begins any more. What is under way may end by itself until {@link close}. */
   readonly stopping?: () => void
   /** Lets go of everything; iterations under way end as failed. */
@@ -82,7 +86,6 @@ const levelTickMicros = 10_000
 
 const runClosed = ({ finished, recorder, scenario, timing }: Parts, { iterations, users }: Closed): Running => {
   const { share, work } = scenario
-  const number = recorder.scenario(scenario.name)
   const beginsAt = scenario.startAfterSeconds * 1e6
   const endsAt = beginsAt + secondsOf(users) * 1e6
   const most = iterations === undefined ? Number.POSITIVE_INFINITY : sharedLevel(iterations, share)
@@ -135,12 +138,13 @@ const runClosed = ({ finished, recorder, scenario, timing }: Parts, { iterations
     }
     const lane: Lane = {
       id,
+      scenario: 0,
       scheduledAt: 0,
       iterations: 0,
       ended: () => {
         inFlight--
         const now = timing.now()
-        recorder.iteration(number, lane.scheduledAt, now)
+        recorder.iteration(lane.scenario, lane.scheduledAt, now)
         if (now >= endsAt) stop()
         // Work that ends before it returns would otherwise never let anything else have its turn.
         if (isInside) setImmediate(goOn)
@@ -180,7 +184,6 @@ const runOpen = (
   { arrivals, maxInFlight, seconds }: Open
 ): Running => {
   const { work } = scenario
-  const number = recorder.scenario(scenario.name)
   const beginsAt = scenario.startAfterSeconds * 1e6
   const endsAt = beginsAt + seconds * 1e6
   const free: Array<Lane> = []
@@ -208,11 +211,12 @@ const runOpen = (
   const makeLane = (): Lane => {
     const lane: Lane = {
       id: lanes++,
+      scenario: 0,
       scheduledAt: 0,
       iterations: 0,
       ended: () => {
         inFlight--
-        recorder.iteration(number, lane.scheduledAt, timing.now())
+        recorder.iteration(lane.scenario, lane.scheduledAt, timing.now())
         free.push(lane)
         if (isStopped) end()
       }
@@ -227,7 +231,7 @@ const runOpen = (
       next = beginsAt + arrivals.next()
       due++
       if (inFlight >= maxInFlight) {
-        recorder.dropped(number, now)
+        recorder.dropped(work.dropped(), now)
         continue
       }
       recorder.arrival(scheduledAt, now)

@@ -27,7 +27,16 @@ export type LoadPlan =
       readonly maxInFlight: number
     }
 
-export type Source = { readonly kind: "targets"; readonly targets: ReadonlyArray<Target> }
+/** What iterations do. */
+export type Source =
+  | { readonly kind: "targets"; readonly targets: ReadonlyArray<Target> }
+  | {
+      readonly kind: "module"
+      /** Where the file is; agents must have it in the same place. */
+      readonly path: string
+      /** The scenarios of the file that share the load, by their weights. */
+      readonly names: ReadonlyArray<string>
+    }
 
 export interface ScenarioPlan {
   readonly name: string
@@ -54,5 +63,7 @@ export interface Plan {
   readonly gracefulStopSeconds: number
   readonly abortBelow?: number | undefined
   readonly http: HttpPlan
+  /** What addresses in scenario files count from, instead of what the file says. */
+  readonly baseUrl?: string | undefined
   readonly scenarios: ReadonlyArray<ScenarioPlan>
 }

@@ -1,6 +1,5 @@
 // What can be said of a run on the command line.
 
-import { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { parseSeconds } from "../engine/Pattern.ts"
 
@@ -46,7 +45,12 @@ export const load = {
     Flag.withAlias("c"),
     Flag.optional
   ),
-  duration: time("duration", "How long load begins: 500ms, 10s, 1m30s").pipe(Flag.withAlias("d"), Flag.optional),
+  duration: Flag.String("duration").pipe(
+    Flag.withAlias("d"),
+    Flag.withMetavar("TIME"),
+    Flag.withDescription("How long there is load: 500ms, 10s, 1m30s; default 10s"),
+    Flag.optional
+  ),
   iterations: whole("iterations", "Iterations in all, at most").pipe(Flag.withAlias("n"), Flag.optional),
   rate: Flag.String("rate").pipe(
     Flag.withAlias("r"),
@@ -105,6 +109,10 @@ export const http = {
   ).pipe(Flag.atLeast(0)),
   body: Flag.String("body").pipe(Flag.withAlias("b"), Flag.withDescription("Text to send"), Flag.optional),
   bodyFile: Flag.String("body-file").pipe(Flag.withDescription("File to send"), Flag.optional),
+  baseUrl: Flag.String("base-url").pipe(
+    Flag.withDescription("What addresses in a scenario file count from"),
+    Flag.optional
+  ),
   http2: toggle("http2", "HTTP/2; with prior knowledge where there is no TLS"),
   noKeepAlive: toggle("no-keep-alive", "A new connection for each request"),
   timeout: time("timeout", "How long a request may take").pipe(Flag.withAlias("t"), Flag.withDefault(30)),
@@ -122,5 +130,3 @@ export const http = {
 export type Flags = {
   readonly [K in keyof typeof load]: (typeof load)[K] extends Flag.Flag<infer A> ? A : never
 } & { readonly [K in keyof typeof http]: (typeof http)[K] extends Flag.Flag<infer A> ? A : never }
-
-export const get = Option.getOrUndefined

@@ -1,12 +1,15 @@
 // From what was said on the command line to a plan.
 
 import { readFileSync } from "node:fs"
-import { Data, Effect } from "effect"
-import { parsePattern, parseRate, parseStages } from "../engine/Pattern.ts"
+import { resolve } from "node:path"
+import { Data, Effect, Option } from "effect"
+import { parsePattern, parseRate, parseSeconds, parseStages } from "../engine/Pattern.ts"
 import { type Shape, secondsOf } from "../engine/Shape.ts"
+import * as ModuleFile from "../scenarios/ModuleFile.ts"
+import type { LoadSpec } from "../scenarios/Scenario.ts"
 import * as Targets from "../scenarios/Targets.ts"
-import { type Flags, get } from "./flags.ts"
-import type { LoadPlan, Plan, Source } from "./Plan.ts"
+import type { Flags } from "./flags.ts"
+import type { LoadPlan, Plan, ScenarioPlan, Source } from "./Plan.ts"
 import { parseMoments } from "./replay.ts"
 
 /** What was asked for cannot be done. */
@@ -16,7 +19,7 @@ const refuse = (message: string): never => {
   throw new BadRequest({ message })
 }
 
-const readText = (path: string): Buffer => {
+const read = (path: string): Buffer => {
   try {
     return readFileSync(path)
   } catch (cause) {
@@ -29,50 +32,59 @@ const defaultSeconds = 10
 /** Long enough for any number of iterations. */
 const anyTime = 24 * 3600
 
-const shapeOf = (flags: Flags, level: number, from: number): Shape => {
-  const stages = get(flags.stages)
-  const pattern = get(flags.pattern)
-  const duration = get(flags.duration)
-  if (stages !== undefined && pattern !== undefined) return refuse("Cannot follow --stages and --pattern at once")
+const shapeOf = ({ duration, iterations, pattern, stages }: LoadSpec, level: number, from: number): Shape => {
+  if (stages !== undefined && pattern !== undefined) return refuse("Cannot follow stages and a pattern at once")
   if (stages !== undefined) {
-    if (duration !== undefined) return refuse("Cannot follow --stages for another --duration: each stage has its own")
+    if (duration !== undefined) return refuse("Cannot follow stages for another duration: each stage has its own")
     return parseStages(stages, from)
   }
-  const isCounted = get(flags.iterations) !== undefined && pattern === undefined
-  const seconds = duration ?? (isCounted ? anyTime : defaultSeconds)
+  const otherwise = iterations !== undefined && pattern === undefined ? anyTime : defaultSeconds
+  const seconds = duration === undefined ? otherwise : parseSeconds(duration)
   return parsePattern(pattern ?? "steady", { level, seconds })
 }
 
 const checked = (shape: Shape): Shape =>
-  secondsOf(shape) > 0 ? shape : refuse("Cannot load for no time: a --duration above 0 is needed")
+  secondsOf(shape) > 0 ? shape : refuse("Cannot load for no time: a duration above 0 is needed")
 
-/** The load that the flags describe: open with a rate or moments, closed otherwise. */
-export const loadOf = (flags: Flags): LoadPlan => {
-  const rate = get(flags.rate)
-  const replay = get(flags.replay)
-  const iterations = get(flags.iterations)
-  const { maxInFlight } = flags
+/** The load that is asked for: open with a rate or moments, closed otherwise. */
+export const loadOf = (spec: LoadSpec, folder: string): LoadPlan => {
+  const { iterations, maxInFlight = 10_000, pattern, poisson = false, rate, replay, stages, users } = spec
   if (replay !== undefined) {
-    if (rate !== undefined || get(flags.stages) !== undefined || get(flags.pattern) !== undefined) {
+    if (rate !== undefined || stages !== undefined || pattern !== undefined) {
       return refuse(
-        "Cannot replay moments at another rate: leave out --rate, --stages and --pattern, or set --replay-speed"
+        "Cannot replay moments at another rate: leave out the rate, stages and pattern, or set the replay's speed"
       )
     }
-    return { model: "replay", moments: parseMoments(readText(replay).toString("utf8"), flags.replaySpeed), maxInFlight }
+    const text = read(resolve(folder, replay)).toString("utf8")
+    return { model: "replay", moments: parseMoments(text, spec.replaySpeed), maxInFlight }
   }
   if (rate !== undefined) {
-    const level = parseRate(rate)
-    return {
-      model: "open",
-      rate: checked(shapeOf(flags, level, level)),
-      spacing: flags.poisson ? "poisson" : "even",
-      maxInFlight,
-      iterations
-    }
+    const level = typeof rate === "number" ? rate : parseRate(rate)
+    const shape = checked(shapeOf(spec, level, level))
+    return { model: "open", rate: shape, spacing: poisson ? "poisson" : "even", maxInFlight, iterations }
   }
-  if (flags.poisson) return refuse("Cannot space arrivals without a --rate")
-  const users = get(flags.concurrency) ?? defaultUsers
-  return { model: "closed", users: checked(shapeOf(flags, users, get(flags.concurrency) ?? 0)), iterations }
+  if (poisson) return refuse("Cannot space arrivals without a rate")
+  return { model: "closed", users: checked(shapeOf(spec, users ?? defaultUsers, users ?? 0)), iterations }
+}
+
+const get = Option.getOrUndefined
+
+const specOf = (flags: Flags): LoadSpec => {
+  const given = {
+    users: get(flags.concurrency),
+    rate: get(flags.rate),
+    duration: get(flags.duration),
+    stages: get(flags.stages),
+    pattern: get(flags.pattern),
+    iterations: get(flags.iterations),
+    replay: get(flags.replay)
+  }
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    poisson: flags.poisson,
+    maxInFlight: flags.maxInFlight,
+    replaySpeed: flags.replaySpeed
+  }
 }
 
 const isAddress = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
@@ -81,7 +93,7 @@ const sourceOf = (target: string, flags: Flags): Source => {
   const bodyFile = get(flags.bodyFile)
   const text = get(flags.body)
   if (text !== undefined && bodyFile !== undefined) return refuse("Cannot send --body and --body-file at once")
-  const body = bodyFile !== undefined ? readText(bodyFile) : text !== undefined ? Buffer.from(text) : undefined
+  const body = bodyFile !== undefined ? read(bodyFile) : text !== undefined ? Buffer.from(text) : undefined
   if (isAddress(target)) {
     return {
       kind: "targets",
@@ -97,31 +109,74 @@ const sourceOf = (target: string, flags: Flags): Source => {
   }
 }
 
-/** The plan that a command line asks for. */
-export const planOf = (target: string, flags: Flags): Effect.Effect<Plan, { readonly message: string }> =>
+// Scenarios with a load of their own run beside each other; the others share what the command line asks for.
+const moduleScenarios = ({ folder, path, test }: ModuleFile.Loaded, flags: Flags): ReadonlyArray<ScenarioPlan> => {
+  const all = Object.entries(test.scenarios)
+  const own = all.flatMap(
+    ([name, { load, startAfter }]): ReadonlyArray<ScenarioPlan> =>
+      load === undefined
+        ? []
+        : [
+            {
+              name,
+              startAfterSeconds: startAfter === undefined ? 0 : parseSeconds(startAfter),
+              load: loadOf(load, folder),
+              source: { kind: "module", path, names: [name] }
+            }
+          ]
+  )
+  const names = all.filter(([, { load }]) => load === undefined).map(([name]) => name)
+  if (names.length === 0) return own
+  const startAfter = names.map((name) => test.scenarios[name]?.startAfter).find((time) => time !== undefined)
+  if (startAfter !== undefined) return refuse(`Cannot begin later after ${startAfter} without a load of its own`)
+  return [
+    ...own,
+    {
+      name: names.join(", "),
+      startAfterSeconds: flags.startAfter,
+      load: loadOf(specOf(flags), "."),
+      source: { kind: "module", path, names }
+    }
+  ]
+}
+
+const attempt = <A>(make: () => A): Effect.Effect<A, { readonly message: string }> =>
   Effect.try({
-    try: (): Plan => ({
-      name: target,
-      seed: flags.seed,
-      gracefulStopSeconds: flags.gracefulStop,
-      abortBelow: get(flags.abortBelow),
-      http: {
-        connections: get(flags.concurrency) ?? 256,
-        keepAlive: !flags.noKeepAlive,
-        http2: flags.http2,
-        timeoutSeconds: flags.timeout,
-        connectTimeoutSeconds: flags.connectTimeout,
-        insecure: flags.insecure,
-        expected: flags.expect
-      },
-      scenarios: [
-        {
-          name: "default",
-          startAfterSeconds: flags.startAfter,
-          load: loadOf(flags),
-          source: sourceOf(target, flags)
-        }
-      ]
-    }),
+    try: make,
     catch: (cause) => (cause instanceof Error ? cause : new BadRequest({ message: String(cause) }))
   })
+
+/** The plan that a command line asks for. */
+export const planOf = Effect.fnUntraced(function* (target: string, flags: Flags) {
+  const isFile = !isAddress(target) && ModuleFile.isModule(target)
+  const scenarios = isFile
+    ? yield* Effect.flatMap(ModuleFile.load(target), (loaded) => attempt(() => moduleScenarios(loaded, flags)))
+    : yield* attempt(
+        (): ReadonlyArray<ScenarioPlan> => [
+          {
+            name: "default",
+            startAfterSeconds: flags.startAfter,
+            load: loadOf(specOf(flags), "."),
+            source: sourceOf(target, flags)
+          }
+        ]
+      )
+  const plan: Plan = {
+    name: target,
+    seed: flags.seed,
+    gracefulStopSeconds: flags.gracefulStop,
+    abortBelow: get(flags.abortBelow),
+    baseUrl: get(flags.baseUrl),
+    http: {
+      connections: get(flags.concurrency) ?? 256,
+      keepAlive: !flags.noKeepAlive,
+      http2: flags.http2,
+      timeoutSeconds: flags.timeout,
+      connectTimeoutSeconds: flags.connectTimeout,
+      insecure: flags.insecure,
+      expected: flags.expect
+    },
+    scenarios
+  }
+  return plan
+})

@@ -60,7 +60,11 @@ export const make = ({ network, recorder, scenario, targets }: Options): Work =>
     return receiver
   }
   return {
-    begin: (lane) => calls[next()]?.send(lane.scheduledAt, receiverOf(lane)),
+    begin: (lane) => {
+      lane.scenario = number
+      calls[next()]?.send(lane.scheduledAt, receiverOf(lane))
+    },
+    dropped: () => number,
     close: () => network.close()
   }
 }
