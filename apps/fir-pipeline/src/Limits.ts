@@ -1,46 +1,101 @@
 /**
- * How much the server does at once: so many reports, so many model calls.
+ * How much the server does at once: so many reports, so many model calls. What is
+ * urgent goes before the rest, and the rest is not forgotten.
  *
  * @module
  */
-import { Bulkhead, Semaphore } from "@sluice/semaphore"
+import { PrioritySemaphore } from "@sluice/semaphore"
 import { Context, Data, Effect, Layer } from "effect"
 
 /** More reports wait than may. */
 export class Overloaded extends Data.TaggedError("Overloaded")<{ readonly waiting: number }> {}
 
+/** A report whose turn is waited for. */
+export interface Turn {
+  readonly sessionId: string
+  readonly urgent: boolean
+}
+
 export interface LimitsApi {
   /** Runs a step of a report when one of the places for reports is free. */
-  report<A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<A, E | Overloaded, R>
+  report<A, E, R>(turn: Turn, step: Effect.Effect<A, E, R>): Effect.Effect<A, E | Overloaded, R>
+  /** How many are served before a report that waits, itself counted. */
+  place(sessionId: string): number | undefined
   /** Runs a model call when one of the permits for model calls is free. */
   modelCall<A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
   readonly stats: () => {
-    readonly reports: Semaphore.Stats
-    readonly modelCalls: Semaphore.Stats
+    readonly reports: PrioritySemaphore.Stats & { readonly waitingMost: number }
+    readonly modelCalls: PrioritySemaphore.Stats
   }
 }
 
 export const Limits: Context.Service<LimitsApi, LimitsApi> = Context.Service<LimitsApi>("fir-pipeline/Limits")
 
-export const layer = (options: {
+/** Whether what is done is for an urgent report. */
+const Urgency: Context.Reference<boolean> = Context.Reference<boolean>("fir-pipeline/Urgency", {
+  defaultValue: () => false
+})
+
+/** Reports that came later and are urgent may overtake one that is not, but no more of them than these. */
+const OVERTAKEN_AT_MOST = 16
+const CLASSES = { classes: 2, ageing: OVERTAKEN_AT_MOST }
+const classOf = (urgent: boolean): number => (urgent ? 0 : 1)
+
+/** Those who wait, ranked as the semaphore ranks them: as if what is not urgent had come later than it did. */
+class Line {
+  readonly #ranks = new Map<string, number>()
+  #arrivals = 0
+
+  join({ sessionId, urgent }: Turn): void {
+    this.#ranks.set(sessionId, this.#arrivals++ + classOf(urgent) * OVERTAKEN_AT_MOST)
+  }
+
+  leave(sessionId: string): void {
+    this.#ranks.delete(sessionId)
+  }
+
+  place(sessionId: string): number | undefined {
+    const rank = this.#ranks.get(sessionId)
+    if (rank === undefined) return undefined
+    let place = 1
+    for (const other of this.#ranks.values()) if (other < rank) place++
+    return place
+  }
+}
+
+export interface Options {
   readonly reports: number
   readonly waitingReports: number
   readonly modelCalls: number
-}): Layer.Layer<LimitsApi> =>
+}
+
+export const layer = (options: Options): Layer.Layer<LimitsApi> =>
   Layer.effect(
     Limits,
     Effect.gen(function* () {
-      const reports = yield* Bulkhead.make({ permits: options.reports, maxWaiting: options.waitingReports })
-      const modelCalls = yield* Semaphore.make(options.modelCalls)
+      const reports = yield* PrioritySemaphore.make({ permits: options.reports, ...CLASSES })
+      const modelCalls = yield* PrioritySemaphore.make({ permits: options.modelCalls, ...CLASSES })
+      const line = new Line()
+      let refused = 0
       return {
-        report: <A, E, R>(step: Effect.Effect<A, E, R>) =>
-          Effect.mapError(reports.withPermit(step), (error): E | Overloaded =>
-            error instanceof Bulkhead.BulkheadFull || error instanceof Bulkhead.BulkheadTimeout
-              ? new Overloaded({ waiting: reports.statsUnsafe().waiting })
-              : error
-          ),
-        modelCall: (call) => modelCalls.withPermit(call),
-        stats: () => ({ reports: reports.statsUnsafe(), modelCalls: modelCalls.statsUnsafe() })
+        report: <A, E, R>(turn: Turn, step: Effect.Effect<A, E, R>) =>
+          Effect.suspend((): Effect.Effect<A, E | Overloaded, R> => {
+            const { capacity, held, waiting } = reports.statsUnsafe()
+            if (held >= capacity && waiting >= options.waitingReports) {
+              refused++
+              return Effect.fail(new Overloaded({ waiting }))
+            }
+            line.join(turn)
+            const left = Effect.sync(() => line.leave(turn.sessionId))
+            const run = Effect.provideService(step, Urgency, turn.urgent)
+            return Effect.ensuring(reports.withPermit(classOf(turn.urgent))(Effect.andThen(left, run)), left)
+          }),
+        place: (sessionId) => line.place(sessionId),
+        modelCall: (call) => Effect.flatMap(Urgency, (urgent) => modelCalls.withPermit(classOf(urgent))(call)),
+        stats: () => ({
+          reports: { ...reports.statsUnsafe(), rejected: refused, waitingMost: options.waitingReports },
+          modelCalls: modelCalls.statsUnsafe()
+        })
       }
     })
   )

@@ -164,14 +164,16 @@ const reports = (settings: Settings) =>
             const { name } = yield* Caller
             const fields = yield* Body.fields(request, ["json", "form", "multipart"], PROCESS_LIMIT)
             const { text } = yield* decodeProcess(fields)
-            const outcome = yield* pipeline.start(text, name, key).pipe(
-              answered,
-              Effect.catchTags({
-                NotFound: Effect.die,
-                NotAwaitingValidation: Effect.die,
-                ModelTimedOut: Effect.die
-              })
-            )
+            const outcome = yield* pipeline
+              .submit({ complaint: text, urgent: false, by: name, idempotencyKey: key })
+              .pipe(
+                answered,
+                Effect.catchTags({
+                  NotFound: Effect.die,
+                  NotAwaitingValidation: Effect.die,
+                  ModelTimedOut: Effect.die
+                })
+              )
             return {
               success: true,
               session_id: outcome.sessionId,
@@ -205,7 +207,7 @@ const reports = (settings: Settings) =>
         )
         .handle("status", ({ params }) =>
           Effect.gen(function* () {
-            const { content, history, session, working } = yield* pipeline
+            const { content, session, working } = yield* pipeline
               .status(params.id)
               .pipe(
                 Effect.mapError((error) =>
@@ -214,6 +216,7 @@ const reports = (settings: Settings) =>
                     : new Problems.NotFound({ detail: `There is no session ${error.sessionId.slice(0, 100)}` })
                 )
               )
+            const history = yield* noStore(pipeline.history(params.id))
             return {
               session_id: session.sessionId,
               status: working ? ("processing" as const) : session.status,
@@ -271,7 +274,11 @@ const reports = (settings: Settings) =>
             if (session?.status !== "completed") {
               return yield* new Problems.ConflictProblem({ detail: "The report has not been approved yet" })
             }
-            yield* Effect.flatMap(Clock.currentTimeMillis, (now) => noStore(store.finalise(fir.firNumber, now)))
+            const { name } = yield* Caller
+            const at = yield* Clock.currentTimeMillis
+            yield* noStore(
+              store.finalise(fir.firNumber, { step: "completed", action: "finalise", by: name, at, input: null })
+            )
             return { success: true, message: "The report is final", fir_number: fir.firNumber }
           })
         )

@@ -6,14 +6,15 @@
  *
  * @module
  */
-import { Config, Data, Effect, Option } from "effect"
+import { Config, Data, Effect, Option, Redacted } from "effect"
+import type * as Database from "./store/Database.ts"
 
 export type LatencyProfile = "none" | "fast" | "guide"
 
 export interface Settings {
   readonly host: string
   readonly port: number
-  readonly databasePath: string
+  readonly database: Database.Options
   readonly modelServerUrl: string | undefined
   readonly modelLatency: LatencyProfile
   readonly lawTable: string | undefined
@@ -26,6 +27,7 @@ export interface Settings {
   readonly breakerFailures: number
   readonly breakerOpenSeconds: number
   readonly sessionTimeoutSeconds: number
+  readonly duplicateWindowSeconds: number
   readonly drainSeconds: number
   readonly apiKey: string | undefined
   readonly firAuthKey: string | undefined
@@ -89,10 +91,33 @@ interface Kind<A> {
   readonly parse: (raw: string) => A | undefined
 }
 
+type Read = <A, const F>(
+  name: string,
+  kind: Kind<A>,
+  fallback: F,
+  secret?: boolean
+) => Effect.Effect<A | F, Config.ConfigError>
+
+/** MySQL where a host is named, and else a file. */
+const database = (read: Read): Effect.Effect<Database.Options, Config.ConfigError> =>
+  Effect.gen(function* () {
+    const path = yield* read("DATABASE_PATH", text(1), "fir.sqlite")
+    const host = yield* read("MYSQL_HOST", text(1), undefined)
+    const mysql = {
+      port: yield* read("MYSQL_PORT", whole(1, 65_535), 3306),
+      user: yield* read("MYSQL_USER", text(1), "root"),
+      password: Redacted.make(yield* read("MYSQL_PASSWORD", text(1), "", true)),
+      database: yield* read("MYSQL_DB", text(1), "fir_db"),
+      poolSize: yield* read("MYSQL_POOL_SIZE", whole(1, 1000), 15),
+      tls: (yield* read("MYSQL_TLS", oneOf("0", "1"), "0")) === "1"
+    }
+    return host === undefined ? { kind: "sqlite", path } : { kind: "mysql", host, ...mysql }
+  })
+
 /** Reads the settings from the environment, or from whatever `ConfigProvider` is in place. */
 export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = Effect.gen(function* () {
   const bad: Array<BadVariable> = []
-  const read = <A, const F>(name: string, kind: Kind<A>, fallback: F, secret = false) =>
+  const read: Read = <A, const F>(name: string, kind: Kind<A>, fallback: F, secret = false) =>
     Effect.map(Config.option(Config.String(name)), (found): A | F => {
       const raw = Option.getOrUndefined(found)
       if (raw === undefined || raw === "") return fallback
@@ -104,7 +129,7 @@ export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = E
   const settings: Settings = {
     host: yield* read("HOST", text(1), "127.0.0.1"),
     port: yield* read("PORT", whole(0, 65_535), 8000),
-    databasePath: yield* read("DATABASE_PATH", text(1), "fir.sqlite"),
+    database: yield* database(read),
     modelServerUrl: yield* read("MODEL_SERVER_URL", httpUrl, undefined),
     modelLatency: yield* read("MODEL_LATENCY", oneOf("none", "fast", "guide"), "none"),
     lawTable: yield* read("LAW_TABLE", text(1), undefined),
@@ -117,6 +142,7 @@ export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = E
     breakerFailures: yield* read("BREAKER_FAILURES", whole(1, 10_000), 5),
     breakerOpenSeconds: yield* read("BREAKER_OPEN_SECONDS", whole(1, 86_400), 60),
     sessionTimeoutSeconds: yield* read("SESSION_TIMEOUT_SECONDS", whole(1, 31_536_000), 3600),
+    duplicateWindowSeconds: yield* read("DUPLICATE_WINDOW_SECONDS", whole(0, 31_536_000), 86_400),
     drainSeconds: yield* read("DRAIN_SECONDS", whole(0, 3600), 30),
     apiKey: yield* read("API_KEY", text(8), undefined, true),
     firAuthKey: yield* read("FIR_AUTH_KEY", text(8), undefined, true),

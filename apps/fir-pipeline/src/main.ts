@@ -4,6 +4,7 @@
  *
  * @module
  */
+import "./deno.ts"
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -16,11 +17,12 @@ import * as Limits from "./Limits.ts"
 import * as Law from "./law/Law.ts"
 import * as Models from "./Models.ts"
 import * as ModelServer from "./model-server/ModelServer.ts"
-import * as Pipeline from "./Pipeline.ts"
+import { Pipeline } from "./Pipeline.ts"
+import * as PipelineLive from "./pipeline/layer.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as Server from "./Server.ts"
 import * as Settings from "./Settings.ts"
-import * as Store from "./Store.ts"
+import * as Database from "./store/Database.ts"
 import * as Telemetry from "./Telemetry.ts"
 
 const HELP = `Usage: main.ts <command>
@@ -85,11 +87,16 @@ const runModelServer = Effect.gen(function* () {
   yield* endWithParent(settings, Layer.launch(server))
 })
 
+const databaseName = (options: Database.Options): string =>
+  options.kind === "sqlite"
+    ? `${options.path} (SQLite)`
+    : `${options.database} on ${options.host}:${options.port} (MySQL, ${options.poolSize} connections)`
+
 const describe = (settings: Settings.Settings, modelUrl: string, table: Law.Law) => {
   const embedded = settings.modelServerUrl === undefined ? ` (embedded rules, latency ${settings.modelLatency})` : ""
   return [
     `model server ${modelUrl}${embedded}`,
-    `database ${settings.databasePath} (SQLite)`,
+    `database ${databaseName(settings.database)}`,
     `law ${table.offences.length} offences of the Bharatiya Nyaya Sanhita, 2023`,
     `limits ${settings.maxConcurrentRequests} reports, ${settings.maxConcurrentModelCalls} model calls at once`,
     settings.apiKey === undefined
@@ -108,11 +115,12 @@ const runServer = Effect.scoped(
     const modelUrl =
       settings.modelServerUrl ??
       (yield* modelServer({ MODEL_LATENCY: settings.modelLatency }).pipe(Effect.provide(logging(settings))))
-    const services = Pipeline.layer({
+    const services = PipelineLive.layer({
       law: table,
       inferenceTimeoutSeconds: settings.inferenceTimeoutSeconds,
       clauseCheckTimeoutSeconds: settings.clauseCheckTimeoutSeconds,
-      sessionTimeoutSeconds: settings.sessionTimeoutSeconds
+      sessionTimeoutSeconds: settings.sessionTimeoutSeconds,
+      duplicateWindowSeconds: settings.duplicateWindowSeconds
     }).pipe(
       Layer.provideMerge(Models.layer(modelUrl)),
       Layer.provideMerge(
@@ -129,7 +137,7 @@ const runServer = Effect.scoped(
       Layer.provideMerge(
         RateLimit.layer({ requests: settings.rateLimitRequests, windowSeconds: settings.rateLimitWindowSeconds })
       ),
-      Layer.provideMerge(Store.layer(settings.databasePath)),
+      Layer.provideMerge(Database.layer(settings.database)),
       Layer.provideMerge(
         HttpPool.layer({
           maxConnections: settings.httpPoolSize,
@@ -140,8 +148,8 @@ const runServer = Effect.scoped(
     )
     const expiry = Layer.effectDiscard(
       Effect.gen(function* () {
-        const pipeline = yield* Pipeline.Pipeline
-        yield* pipeline.expireIdle.pipe(
+        const pipeline = yield* Pipeline
+        yield* pipeline.tidy.pipe(
           Effect.catch((error) => Effect.logWarning(error.message)),
           Effect.repeat(Schedule.spaced("30 seconds")),
           Effect.forkScoped
@@ -150,6 +158,9 @@ const runServer = Effect.scoped(
     )
     const ready = Layer.effectDiscard(
       Effect.gen(function* () {
+        const pipeline = yield* Pipeline
+        // Watches have no end of their own, and whoever drains the requests must not wait for one.
+        yield* Effect.addFinalizer(() => pipeline.endWatches)
         for (const line of describe(settings, modelUrl, table)) yield* Effect.logInfo(line)
         yield* announce
       })

@@ -5,9 +5,10 @@ import * as Limits from "../src/Limits.ts"
 import * as Law from "../src/law/Law.ts"
 import { Models, type ModelsApi, ModelTimeout, ModelUnavailable } from "../src/Models.ts"
 import { answer } from "../src/model-server/rules.ts"
-import * as Pipeline from "../src/Pipeline.ts"
+import { Pipeline } from "../src/Pipeline.ts"
 import { type Request, type Task, taskOf } from "../src/Prompt.ts"
-import * as Store from "../src/Store.ts"
+import * as PipelineLive from "../src/pipeline/layer.ts"
+import * as Database from "../src/store/Database.ts"
 import * as Telemetry from "../src/Telemetry.ts"
 
 const law = Law.builtIn()
@@ -18,11 +19,12 @@ type Infer = (request: Request, task: Task, timeoutSeconds: number) => ReturnTyp
 
 /** The pipeline over models that answer as `infer` says; limits, store and clock are real or virtual, never slept on. */
 const over = (infer: Infer, limits: { readonly reports?: number; readonly waitingReports?: number } = {}) =>
-  Pipeline.layer({
+  PipelineLive.layer({
     law,
     inferenceTimeoutSeconds: 60,
     clauseCheckTimeoutSeconds: 8,
-    sessionTimeoutSeconds: 3600
+    sessionTimeoutSeconds: 3600,
+    duplicateWindowSeconds: 3600
   }).pipe(
     Layer.provide(
       Layer.effect(
@@ -43,16 +45,16 @@ const over = (infer: Infer, limits: { readonly reports?: number; readonly waitin
     ),
     Layer.provide(Telemetry.layer),
     Layer.provideMerge(Limits.layer({ reports: 15, waitingReports: 200, modelCalls: 10, ...limits })),
-    Layer.provideMerge(Store.layer(":memory:"))
+    Layer.provideMerge(Database.layer({ kind: "sqlite", path: ":memory:" }))
   )
 
 const rules: Infer = (request, task) => Effect.succeed(answer(law, task, request.prompt))
 
 const approve = (sessionId: string, expectedStep?: string) =>
-  Effect.flatMap(Pipeline.Pipeline, (pipeline) =>
+  Effect.flatMap(Pipeline, (pipeline) =>
     pipeline.answer({ sessionId, event: "approve", input: "", by: "officer", expectedStep })
   )
-const begin = Effect.flatMap(Pipeline.Pipeline, (pipeline) => pipeline.start(complaint, "officer"))
+const begin = Effect.flatMap(Pipeline, (pipeline) => pipeline.submit({ complaint, urgent: false, by: "officer" }))
 
 /** The store answers by promises, which virtual time does not drive: they settle before the clock moves. */
 const adjust = (duration: Duration.Input) =>
@@ -124,7 +126,7 @@ describe("the pipeline", () => {
 
   it.effect("refuses another answer while one is worked on", () =>
     Effect.gen(function* () {
-      const pipeline = yield* Pipeline.Pipeline
+      const pipeline = yield* Pipeline
       const { sessionId } = yield* begin
       const first = yield* Effect.forkChild(approve(sessionId))
       yield* adjust("1 millis")
@@ -139,7 +141,7 @@ describe("the pipeline", () => {
 
   it.effect("goes on with a step when the one who asked for it hangs up", () =>
     Effect.gen(function* () {
-      const pipeline = yield* Pipeline.Pipeline
+      const pipeline = yield* Pipeline
       const { sessionId } = yield* begin
       const gone = yield* Effect.forkChild(approve(sessionId))
       yield* adjust("1 millis")
@@ -151,10 +153,11 @@ describe("the pipeline", () => {
 
   it.effect("leaves a session as it was when the model cannot be asked", () =>
     Effect.gen(function* () {
-      const pipeline = yield* Pipeline.Pipeline
+      const pipeline = yield* Pipeline
       const { sessionId } = yield* begin
       assert.strictEqual((yield* Effect.flip(approve(sessionId)))._tag, "ModelUnavailable")
-      const { history, session, working } = yield* pipeline.status(sessionId)
+      const { session, working } = yield* pipeline.status(sessionId)
+      const history = yield* pipeline.history(sessionId)
       assert.deepStrictEqual(
         [session.step, session.version, history.length, working],
         ["transcript_review", 1, 1, false]
@@ -183,12 +186,12 @@ describe("the pipeline", () => {
 
   it.effect("expires a session that is idle for an hour, and then takes no answer", () =>
     Effect.gen(function* () {
-      const pipeline = yield* Pipeline.Pipeline
+      const pipeline = yield* Pipeline
       const { sessionId } = yield* begin
       yield* adjust("59 minutes")
-      assert.strictEqual(yield* pipeline.expireIdle, 0)
+      assert.strictEqual(yield* pipeline.tidy, 0)
       yield* adjust("2 minutes")
-      assert.strictEqual(yield* pipeline.expireIdle, 1)
+      assert.strictEqual(yield* pipeline.tidy, 1)
       assert.strictEqual((yield* Effect.flip(approve(sessionId)))._tag, "NotAwaiting")
     }).pipe(Effect.provide(over(rules)))
   )
