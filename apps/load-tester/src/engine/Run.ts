@@ -80,7 +80,8 @@ export const start = ({ abortBelow, gracefulStopSeconds, recorder, scenarios, ti
     if (isOver || ending.kind !== "completed") return
     ending = why
     for (const running of allRunning) running.stop()
-    graceTimer ??= timing.wakeAbout(timing.now() + gracefulStopSeconds * 1e6, cut)
+    graceTimer?.()
+    graceTimer = timing.wakeAbout(timing.now() + gracefulStopSeconds * 1e6, cut)
   }
 
   let lastWatch = timing.now()

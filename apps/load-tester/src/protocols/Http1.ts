@@ -2,8 +2,7 @@
 // object for an exchange, no timer for an exchange, and reads into one buffer
 // that all connections of a client share. A sweep finds what takes too long.
 
-import * as net from "node:net"
-import * as tls from "node:tls"
+import type { Socket } from "node:net"
 import { ErrorKind } from "../results/Recorder.ts"
 import {
   type Answer,
@@ -17,6 +16,7 @@ import {
   record
 } from "./Exchange.ts"
 import { ResponseParser } from "./ResponseParser.ts"
+import { type Origin, open, originOf } from "./Wire.ts"
 
 export interface Http1Request {
   readonly step: number
@@ -34,8 +34,6 @@ interface Waiter {
 
 const sweepMillis = 50
 
-const isNode = process.versions["bun"] === undefined && process.versions["deno"] === undefined
-
 const headersOf = (head: string): ReadonlyMap<string, string> => {
   const headers = new Map<string, string>()
   for (const line of head.split("\r\n").slice(1)) {
@@ -51,13 +49,12 @@ const headersOf = (head: string): ReadonlyMap<string, string> => {
 
 class Connection {
   private readonly client: Http1Client
-  private readonly socket: net.Socket
+  private readonly socket: Socket
   private readonly parser = new ResponseParser()
   private readonly openedAt: number
   private connectedAt = 0
   private isReady = false
   private isClosed = false
-  private lastError: unknown
   // The exchange under way.
   private request: Http1Request | undefined
   private receiver: Receiver | undefined
@@ -73,40 +70,14 @@ class Connection {
   constructor(client: Http1Client) {
     this.client = client
     this.openedAt = client.context.now()
-    const readBuffer = client.readBuffer()
-    const onread = {
-      buffer: readBuffer,
-      callback: (length: number): boolean => {
-        this.received(readBuffer, length)
-        return true
-      }
-    }
-    const { host, isSecure, port } = client
-    if (isSecure) {
-      // The types of tls.connect leave out `onread`, which it passes on to the socket.
-      const options: tls.ConnectionOptions & { readonly onread: typeof onread } = {
-        host,
-        port,
-        ...(net.isIP(host) === 0 ? { servername: host } : {}),
-        rejectUnauthorized: !client.options.insecure,
-        onread
-      }
-      this.socket = tls.connect(options)
-      this.socket.once("secureConnect", () => this.ready())
-    } else {
-      this.socket = net.connect({ host, port, noDelay: true, onread })
-    }
-    this.socket.once("connect", () => {
-      this.connectedAt = client.context.now()
-      if (isSecure) this.socket.setNoDelay(true)
-      else this.ready()
+    this.socket = open(client.origin, {
+      connected: () => {
+        this.connectedAt = client.context.now()
+      },
+      ready: () => this.ready(),
+      received: (buffer, length) => this.received(buffer, length),
+      closed: (error) => this.closed(error)
     })
-    this.socket.on("data", (chunk: Buffer) => this.received(chunk, chunk.length))
-    this.socket.once("error", (error) => {
-      this.lastError = error
-    })
-    this.socket.once("end", () => this.socket.destroy())
-    this.socket.once("close", () => this.closed())
   }
 
   /** Sends a request, at once or when the connection is there. */
@@ -150,7 +121,7 @@ class Connection {
       return
     }
     this.connect = this.connectedAt - this.openedAt
-    this.handshake = this.client.isSecure ? now - this.connectedAt : -1
+    this.handshake = this.client.origin.isSecure ? now - this.connectedAt : -1
     this.sentAt = now
     this.socket.write(request.bytes)
   }
@@ -200,10 +171,10 @@ class Connection {
     this.client.gone(this)
   }
 
-  private closed(): void {
+  private closed(error: unknown): void {
     if (this.receiver !== undefined) {
-      if (this.parser.endsWithConnection && this.lastError === undefined) this.finish(this.client.context.now())
-      else if (this.lastError !== undefined) this.fail(kindOf(this.lastError))
+      if (error !== undefined) this.fail(kindOf(error))
+      else if (this.parser.endsWithConnection) this.finish(this.client.context.now())
       else this.fail(ErrorKind.reset)
     }
     this.close()
@@ -235,11 +206,7 @@ class Connection {
 export class Http1Client implements Protocol<Http1Request> {
   readonly context: RunContext
   readonly options: ConnectionOptions
-  readonly host: string
-  readonly port: number
-  readonly isSecure: boolean
-  /** On Node, what a read brings is used up before the next read, so that all connections read into one place. */
-  private readonly sharedBuffer: Buffer | undefined = isNode ? Buffer.allocUnsafeSlow(64 * 1024) : undefined
+  readonly origin: Origin
   private readonly idles: Array<Connection> = []
   private readonly all = new Set<Connection>()
   private waiters: Array<Waiter | undefined> = []
@@ -247,18 +214,12 @@ export class Http1Client implements Protocol<Http1Request> {
   private isClosed = false
   private readonly sweeper: ReturnType<typeof setInterval>
 
-  constructor(origin: URL, options: ConnectionOptions, context: RunContext) {
+  constructor(url: URL, options: ConnectionOptions, context: RunContext) {
     this.context = context
     this.options = options
-    this.isSecure = origin.protocol === "https:"
-    this.host = origin.hostname.replace(/^\[|\]$/g, "")
-    this.port = origin.port === "" ? (this.isSecure ? 443 : 80) : Number(origin.port)
+    this.origin = originOf(url, options.insecure)
     this.sweeper = setInterval(() => this.sweep(), sweepMillis)
     this.sweeper.unref()
-  }
-
-  readBuffer(): Buffer {
-    return this.sharedBuffer ?? Buffer.allocUnsafeSlow(16 * 1024)
   }
 
   prepare({ body, headers, method, url }: RequestSpec, step: number): Http1Request {
