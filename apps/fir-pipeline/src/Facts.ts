@@ -73,15 +73,24 @@ const LABELS: ReadonlyArray<readonly [Field, RegExp]> = [
 ]
 
 // A full stop belongs to a name only after an initial; elsewhere it ends the sentence.
-const CAPITALISED = "(?:[A-Z]\\.|[A-Z][\\p{L}'’-]+)"
+const CAPITALISED = "(?:[A-Z]\\.|[A-Z][\\p{L}'’-]{1,40})"
 const NAME = `${CAPITALISED}(?:\\s+${CAPITALISED}){0,4}`
 const TITLE = "(?:(?:Mr|Mrs|Ms|Dr|Shri|Sri|Smt|Km|Late)\\.?\\s+)?"
-const HINDI = "[\\u0900-\\u0963.]+"
+// No word is so long, and a run of signs without an end would be read anew from each of them.
+const HINDI = "[\\u0900-\\u0963.]{1,40}"
 const MONTHS =
   "January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|जनवरी|फरवरी|फ़रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर"
 
 const tidy = (text: string): string => text.replace(/\s+/g, " ").replace(/^[\s,:;-]+|[\s,:;।-]+$/g, "")
 const tidyName = (text: string): string => tidy(text).replace(/\.$/, "")
+
+/** What is between two words is one sign, so that no rule reads a long gap anew from each of its signs. */
+const singleSpaced = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => line.replace(/\s+/g, " ").trim())
+    .filter((line) => line !== "")
+    .join("\n")
 
 const first = (text: string, ...patterns: ReadonlyArray<RegExp>): string | undefined => {
   for (const pattern of patterns) {
@@ -331,7 +340,8 @@ const listed = (values: ReadonlyArray<string>): string | undefined =>
   values.length === 0 ? undefined : values.join("; ")
 
 /** The facts of a complaint. `additions` is what the officer wrote; its labelled lines win over everything else. */
-export const extract = (complaint: string, additions = ""): Facts => {
+export const extract = (asWritten: string, additions = ""): Facts => {
+  const complaint = singleSpaced(asWritten)
   const name = complainantName(complaint)
   const when = incidentDate(complaint)
   const time = incidentTime(complaint, when === undefined ? 0 : when.index)
@@ -357,12 +367,12 @@ export const extract = (complaint: string, additions = ""): Facts => {
     vehicles: listed(vehicles(complaint)),
     policeStation: first(
       complaint,
-      /((?:[A-Z][\p{L}]+\s+){1,4}Police Station)/u,
+      /((?:[A-Z][\p{L}]{1,40}\s+){1,4}Police Station)/u,
       new RegExp(`(थाना\\s+(?!प्रभारी|अध्यक्ष)${HINDI})`, "u")
     )
   }
   const merged: { [F in Field]?: string } = {}
-  const byLabel = { ...labelled(complaint), ...labelled(additions) }
+  const byLabel = { ...labelled(complaint), ...labelled(singleSpaced(additions)) }
   for (const field of FIELDS) {
     const value = byLabel[field] ?? found[field]
     if (value !== undefined && value !== "") merged[field] = value

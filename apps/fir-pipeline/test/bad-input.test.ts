@@ -55,6 +55,15 @@ describe("complaints", () => {
     const { status } = await post(`${open.url}/process`, { text: "क".repeat(50_000) })
     expect(status).toBe(200)
   })
+
+  it.each([" ", "A", "क, ", "near Aa ", "I, A", "\n \t"])(
+    "of 50,000 signs of %j is read as quickly as any other",
+    async (sign) => {
+      // One that were read anew from each of its signs would take longer than the test may.
+      const text = `stolen${sign.repeat(50_000 / sign.length)}`.slice(0, 49_000)
+      expect((await post(`${open.url}/process`, { text })).status).toBe(200)
+    }
+  )
 })
 
 const cases: ReadonlyArray<readonly [string, string, RequestInit, number]> = [
