@@ -87,6 +87,66 @@ export interface Receiver {
   readonly ended: (sample: Sample, answer: Answer | undefined) => void
 }
 
+/** An exchange under way, for protocols that can afford an object for each. */
+export class Pending {
+  readonly receiver: Receiver
+  readonly scheduledAt: number
+  readonly startedAt: number
+  private readonly context: RunContext
+  private readonly step: number
+  private isOver = false
+  poolWait = -1
+  connect = -1
+  tls = -1
+  /** When it was handed to the connection; undefined while it waits for one. */
+  sentAt: number | undefined
+  firstByteAt: number | undefined
+  bytesIn = 0
+  bytesOut = 0
+
+  constructor(context: RunContext, step: number, scheduledAt: number, receiver: Receiver) {
+    this.context = context
+    this.step = step
+    this.scheduledAt = scheduledAt
+    this.receiver = receiver
+    this.startedAt = context.now()
+  }
+
+  sent(): void {
+    this.sentAt = this.context.now()
+    this.poolWait = Math.max(0, this.sentAt - this.startedAt - Math.max(0, this.connect) - Math.max(0, this.tls))
+  }
+
+  received(bytes: number): void {
+    this.bytesIn += bytes
+    this.firstByteAt ??= this.context.now()
+  }
+
+  /** Puts it on record and tells its receiver; only the first call counts. */
+  settle(status: number, error: number, answer?: Answer): void {
+    if (this.isOver) return
+    this.isOver = true
+    const { recorder, sample } = this.context
+    const now = this.context.now()
+    const { firstByteAt, receiver, sentAt } = this
+    sample.step = this.step
+    sample.scheduledAt = this.scheduledAt
+    sample.startedAt = this.startedAt
+    sample.endedAt = now
+    sample.poolWait = this.poolWait
+    sample.connect = this.connect
+    sample.tls = this.tls
+    sample.firstByte = firstByteAt === undefined || sentAt === undefined ? -1 : firstByteAt - sentAt
+    sample.body = firstByteAt === undefined ? -1 : now - firstByteAt
+    sample.status = status
+    sample.error = error
+    sample.bytesIn = this.bytesIn
+    sample.bytesOut = this.bytesOut
+    if (receiver.counts) record(recorder, sample)
+    receiver.ended(sample, answer)
+  }
+}
+
 /** What is asked. */
 export interface RequestSpec {
   readonly method: string

@@ -84,8 +84,12 @@ export interface Prepared {
   readonly files: ReadonlyMap<string, ReadyFile>
 }
 
-const networkOptions = ({ http }: Plan, connections: number): NetworkOptions => ({
-  connections,
+/** Connections of an open model at most, where nothing is said of them. */
+const defaultConnections = 256
+
+const networkOptions = ({ http }: Plan, atOnce: number): NetworkOptions => ({
+  connections: http.connections ?? atOnce,
+  sessions: http.connections ?? 1,
   keepAlive: http.keepAlive,
   http2: http.http2,
   timeoutMicros: http.timeoutSeconds * 1e6,
@@ -165,8 +169,8 @@ export const run = ({ files, plan, share }: Prepared, options: Options = {}): Ef
     const complain = makeComplain()
     const scenarios = plan.scenarios.map(({ load: loadPlan, name, source, startAfterSeconds }, index): Scenario => {
       const load = loadOf(loadPlan, share, plan.seed + index)
-      const connections = load.model === "closed" ? Math.max(1, mostInFlight(load)) : plan.http.connections
-      const network = new Network(networkOptions(plan, connections), context)
+      const atOnce = load.model === "closed" ? Math.max(1, mostInFlight(load)) : defaultConnections
+      const network = new Network(networkOptions(plan, atOnce), context)
       const work = (): Work => {
         if (source.kind === "targets") {
           return TargetWork.make({ scenario: name, targets: source.targets, network, recorder })

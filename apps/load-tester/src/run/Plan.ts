@@ -46,8 +46,8 @@ export interface ScenarioPlan {
 }
 
 export interface HttpPlan {
-  /** Connections to an origin, at most. */
-  readonly connections: number
+  /** Connections to an origin, at most. Default as many as users; one where a connection carries many exchanges. */
+  readonly connections?: number | undefined
   readonly keepAlive: boolean
   readonly http2: boolean
   readonly timeoutSeconds: number

@@ -113,6 +113,10 @@ export const http = {
     Flag.withDescription("What addresses in a scenario file count from"),
     Flag.optional
   ),
+  connections: whole(
+    "connections",
+    "To an origin at most; default -c, or 256 with --rate; one of HTTP/2 or gRPC, which carries many requests"
+  ).pipe(Flag.optional),
   http2: toggle("http2", "HTTP/2; with prior knowledge where there is no TLS"),
   noKeepAlive: toggle("no-keep-alive", "A new connection for each request"),
   timeout: time("timeout", "How long a request may take").pipe(Flag.withAlias("t"), Flag.withDefault(30)),

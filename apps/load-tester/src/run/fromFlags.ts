@@ -168,7 +168,7 @@ export const planOf = Effect.fnUntraced(function* (target: string, flags: Flags)
     abortBelow: get(flags.abortBelow),
     baseUrl: get(flags.baseUrl),
     http: {
-      connections: get(flags.concurrency) ?? 256,
+      connections: get(flags.connections) ?? (get(flags.rate) === undefined ? undefined : get(flags.concurrency)),
       keepAlive: !flags.noKeepAlive,
       http2: flags.http2,
       timeoutSeconds: flags.timeout,
