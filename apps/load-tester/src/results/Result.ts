@@ -371,3 +371,10 @@ export const series = (result: Result): ReadonlyArray<Point> => {
   }
   return points
 }
+
+/** Two points that follow each other as one. */
+export const joinPoints = (a: Point, b: Point): Point => ({
+  ...mergeWindows(a.index, a, b),
+  atSeconds: a.atSeconds,
+  seconds: a.seconds + b.seconds
+})

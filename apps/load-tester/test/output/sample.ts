@@ -19,6 +19,7 @@ export interface Shape {
   /** How many times as slow as usual. */
   readonly slowness?: number
   readonly slowSecond?: number
+  readonly startedAtMillis?: number
 }
 
 export const make = ({
@@ -26,10 +27,11 @@ export const make = ({
   seconds = 12,
   seed = 7,
   slowness = 1,
-  slowSecond = 7
+  slowSecond = 7,
+  startedAtMillis = Date.UTC(2026, 0, 2, 3, 4, 5)
 }: Shape = {}): Result.Result => {
   const random = makeRandom(seed)
-  const recorder = Recorder.make({ name: "sample", startedAtMillis: Date.UTC(2026, 0, 2, 3, 4, 5) })
+  const recorder = Recorder.make({ name: "sample", startedAtMillis })
   const browse = recorder.scenario("browse")
   const order = recorder.scenario("order")
   const list = recorder.step(browse, "GET /items", "http")

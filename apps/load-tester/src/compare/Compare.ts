@@ -1,0 +1,254 @@
+/**
+ * Whether one run was slower than another, or only looked so.
+ *
+ * A run is cut into its seconds, and many runs like it are drawn from them, with
+ * repetition (the block bootstrap): what a figure comes to in those tells how far
+ * it might have come out otherwise. Seconds and not requests are drawn, since
+ * requests of one second share what made them slow. A change counts when its
+ * interval leaves zero out, and when it is large enough to matter to anybody.
+ *
+ * @module
+ */
+import * as Random from "../engine/Random.ts"
+import * as Histogram from "../results/Histogram.ts"
+import * as Result from "../results/Result.ts"
+
+export interface Options {
+  /** The part of the drawn runs whose change lies in the interval. Default 0.99. */
+  readonly confidence?: number | undefined
+  /** The least change that matters, as a part. Default 0.03. */
+  readonly tolerance?: number | undefined
+  /** How many runs are drawn. Default 1,000. */
+  readonly draws?: number | undefined
+  /** Seconds at the beginning of each run that are left out. Default 0. */
+  readonly warmUpSeconds?: number | undefined
+  readonly seed?: number | undefined
+}
+
+export type Verdict = "better" | "worse" | "same" | "unknown"
+
+export interface Row {
+  readonly name: string
+  readonly unit: "micros" | "perSecond" | "part"
+  readonly before: number
+  readonly after: number
+  /** The change, as a part of what it was before; of a part, the difference. Unset where it cannot be told. */
+  readonly change: number | undefined
+  readonly interval: readonly [low: number, high: number] | undefined
+  readonly verdict: Verdict
+}
+
+export interface Comparison {
+  readonly confidence: number
+  readonly tolerance: number
+  readonly seconds: readonly [before: number, after: number]
+  readonly rows: ReadonlyArray<Row>
+  /** The worst of the rows. */
+  readonly verdict: Verdict
+  /** What makes the comparison doubtful. */
+  readonly notes: ReadonlyArray<string>
+}
+
+/** Seconds in fewer than this many blocks tell nothing of how they vary. */
+const leastBlocks = 5
+const reliableBlocks = 20
+/** More are drawn together, so that an hour is compared as fast as five minutes. */
+const mostBlocks = 300
+
+/** A run as seconds with the same buckets, which add up fast. */
+interface Blocks {
+  readonly counts: ReadonlyArray<Float64Array>
+  readonly requests: Float64Array
+  readonly failed: Float64Array
+  readonly sums: Float64Array
+  readonly seconds: Float64Array
+}
+
+interface Buckets {
+  readonly scale: number
+  readonly offset: number
+  readonly length: number
+}
+
+const pointsOf = (result: Result.Result, warmUpSeconds: number): ReadonlyArray<Result.Point> => {
+  const points = Result.series(result).filter(
+    ({ atSeconds, seconds }) => atSeconds >= warmUpSeconds && seconds >= result.windowSeconds * 0.999
+  )
+  const each = Math.ceil(points.length / mostBlocks)
+  if (each <= 1) return points
+  const joined: Array<Result.Point> = []
+  for (let from = 0; from + each <= points.length; from += each) {
+    joined.push(points.slice(from, from + each).reduce(Result.joinPoints))
+  }
+  return joined
+}
+
+const commonBuckets = (all: ReadonlyArray<Result.Point>): Buckets => {
+  const filled = all.map(({ latency }) => latency).filter(({ counts }) => counts.length > 0)
+  const scale = filled.reduce((least, histogram) => Math.min(least, histogram.scale), Histogram.windowScale)
+  const at = filled.map((histogram) => Histogram.atScale(histogram, scale))
+  const offset = at.reduce((least, histogram) => Math.min(least, histogram.offset), Number.MAX_SAFE_INTEGER)
+  const end = at.reduce((most, { counts, offset: from }) => Math.max(most, from + counts.length), offset)
+  return { scale, offset, length: end - offset }
+}
+
+const blocksOf = (points: ReadonlyArray<Result.Point>, { length, offset, scale }: Buckets): Blocks => ({
+  counts: points.map(({ latency }) => {
+    // The first place is that of zero.
+    const counts = new Float64Array(length + 1)
+    counts[0] = latency.zero
+    const histogram = Histogram.atScale(latency, scale)
+    counts.set(histogram.counts, histogram.counts.length === 0 ? 1 : histogram.offset - offset + 1)
+    return counts
+  }),
+  requests: Float64Array.from(points, ({ requests }) => requests),
+  failed: Float64Array.from(points, ({ failed }) => failed),
+  sums: Float64Array.from(points, ({ latency }) => latency.sum),
+  seconds: Float64Array.from(points, ({ seconds }) => seconds)
+})
+
+interface Figure {
+  readonly name: string
+  readonly unit: Row["unit"]
+  /** Whether less of it is better. */
+  readonly isCost: boolean
+}
+
+const quantiles: ReadonlyArray<number> = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999]
+
+const figures: ReadonlyArray<Figure> = [
+  { name: "rate", unit: "perSecond", isCost: false },
+  { name: "failed", unit: "part", isCost: true },
+  { name: "mean", unit: "micros", isCost: true },
+  ...quantiles.map((q): Figure => ({ name: `p${Number((q * 100).toFixed(2))}`, unit: "micros", isCost: true }))
+]
+
+/** The figures of the blocks that were chosen. O(blocks × buckets). */
+const figuresOf = (blocks: Blocks, chosen: Iterable<number>, { offset, scale }: Buckets, length: number) => {
+  const counts = new Float64Array(length)
+  let requests = 0
+  let failed = 0
+  let sum = 0
+  let seconds = 0
+  for (const index of chosen) {
+    const from = blocks.counts[index]
+    if (from === undefined) continue
+    for (let at = 0; at < length; at++) counts[at] = (counts[at] ?? 0) + (from[at] ?? 0)
+    requests += blocks.requests[index] ?? 0
+    failed += blocks.failed[index] ?? 0
+    sum += blocks.sums[index] ?? 0
+    seconds += blocks.seconds[index] ?? 0
+  }
+  const found = [requests / seconds, requests === 0 ? Number.NaN : failed / requests, sum / requests]
+  let seen = 0
+  let at = -1
+  for (const q of quantiles) {
+    const rank = Math.max(1, Math.ceil(q * requests))
+    while (seen < rank && at < length - 1) seen += counts[++at] ?? 0
+    const upper = 2 ** ((offset + at) * 2 ** -scale)
+    const lower = 2 ** ((offset + at - 1) * 2 ** -scale)
+    // By the place within its bucket, so that a change of less than a bucket shows.
+    const within = (rank - seen) / Math.max(1, counts[at] ?? 1) + 1
+    found.push(requests === 0 ? Number.NaN : at === 0 ? 0 : lower + (upper - lower) * within)
+  }
+  return found
+}
+
+const changeOf = (unit: Row["unit"], before: number, after: number): number =>
+  unit === "part" ? after - before : before === 0 ? (after === 0 ? 0 : Number.POSITIVE_INFINITY) : after / before - 1
+
+const quantileOf = (sorted: ReadonlyArray<number>, q: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(q * (sorted.length - 1))))] ?? Number.NaN
+
+/** Of failures, a thirtieth of the tolerance in points is what matters: 0.1 % at 3 %. */
+const toleranceOf = (unit: Row["unit"], tolerance: number): number => (unit === "part" ? tolerance / 30 : tolerance)
+
+const verdictOf = (
+  { isCost, unit }: Figure,
+  change: number,
+  [low, high]: readonly [number, number],
+  tolerance: number
+): Verdict => {
+  if ((low <= 0 && high >= 0) || Math.abs(change) < toleranceOf(unit, tolerance)) return "same"
+  return change > 0 === isCost ? "worse" : "better"
+}
+
+const severity: ReadonlyArray<Verdict> = ["worse", "unknown", "better", "same"]
+
+/** How many requests a quantile needs so that some lie beyond it in most draws. */
+const needs = (name: string): number => {
+  const q = /^p(.*)$/.exec(name)?.[1]
+  return q === undefined ? 1 : 10 / (1 - Number(q) / 100)
+}
+
+const notesOf = (
+  before: Result.Result,
+  after: Result.Result,
+  rows: ReadonlyArray<Row>,
+  least: number
+): ReadonlyArray<string> => {
+  const rate = rows.find(({ name }) => name === "rate")
+  const planned = (result: Result.Result) => result.windows.some((window) => window.planned > 0)
+  return [
+    ...(least < reliableBlocks
+      ? [`The shorter run has ${least} whole seconds: below ${reliableBlocks} the intervals are a guess`]
+      : []),
+    ...(planned(before) && planned(after) && Math.abs(rate?.change ?? 0) > 0.05
+      ? ["The runs had different rates: what a server does under another load is another question"]
+      : []),
+    ...(planned(before) === planned(after)
+      ? []
+      : ["One run was open and the other closed: a closed one waits for a slow server, and so measures less of it"])
+  ]
+}
+
+/** Compares a run with one before it. Deterministic for a seed. O(draws × seconds × buckets), at most some seconds. */
+export const compare = (before: Result.Result, after: Result.Result, options: Options = {}): Comparison => {
+  const { confidence = 0.99, draws = 1000, seed = 1, tolerance = 0.03, warmUpSeconds = 0 } = options
+  const points = [pointsOf(before, warmUpSeconds), pointsOf(after, warmUpSeconds)] as const
+  const buckets = commonBuckets(points.flat())
+  const length = buckets.length + 1
+  const random = Random.random(seed)
+  const [one, two] = [blocksOf(points[0], buckets), blocksOf(points[1], buckets)]
+  const drawn = (blocks: Blocks): ReadonlyArray<number> => {
+    const { length: of } = blocks.counts
+    const chosen = Array.from({ length: of }, () => Math.floor(random() * of))
+    return figuresOf(blocks, chosen, buckets, length)
+  }
+  const all = (blocks: Blocks) => figuresOf(blocks, blocks.counts.keys(), buckets, length)
+  const [was, is] = [all(one), all(two)]
+  const least = Math.min(points[0].length, points[1].length)
+  const requests = Math.min(
+    one.requests.reduce((sum, count) => sum + count, 0),
+    two.requests.reduce((sum, count) => sum + count, 0)
+  )
+  const changes: ReadonlyArray<Array<number>> = figures.map(() => [])
+  for (let draw = 0; draw < (least < leastBlocks ? 0 : draws); draw++) {
+    const [a, b] = [drawn(one), drawn(two)]
+    for (const [index, { unit }] of figures.entries()) {
+      const change = changeOf(unit, a[index] ?? Number.NaN, b[index] ?? Number.NaN)
+      if (!Number.isNaN(change)) changes[index]?.push(change)
+    }
+  }
+  const rows = figures.map((figure, index): Row => {
+    const { name, unit } = figure
+    const told = { name, unit, before: was[index] ?? Number.NaN, after: is[index] ?? Number.NaN }
+    const sorted = [...(changes[index] ?? [])].sort((a, b) => a - b)
+    const change = changeOf(unit, told.before, told.after)
+    if (sorted.length === 0 || Number.isNaN(change) || requests < needs(name)) {
+      return { ...told, change: Number.isNaN(change) ? undefined : change, interval: undefined, verdict: "unknown" }
+    }
+    const interval = [quantileOf(sorted, (1 - confidence) / 2), quantileOf(sorted, (1 + confidence) / 2)] as const
+    return { ...told, change, interval, verdict: verdictOf(figure, change, interval, tolerance) }
+  })
+  const decided = rows.filter(({ verdict }) => verdict !== "unknown")
+  const verdicts = new Set(decided.map(({ verdict }) => verdict))
+  return {
+    confidence,
+    tolerance,
+    seconds: [Result.seconds(before), Result.seconds(after)],
+    rows,
+    verdict: decided.length === 0 ? "unknown" : (severity.find((verdict) => verdicts.has(verdict)) ?? "same"),
+    notes: notesOf(before, after, rows, least)
+  }
+}
