@@ -17,6 +17,7 @@ import * as ClientKey from "./ClientKey.ts"
 import { makeAnswers, makeRateFields } from "./internal/answers.ts"
 import { makeDeadlines } from "./internal/deadlines.ts"
 import { Gate } from "./internal/gate.ts"
+import { makeLookUp } from "./internal/headers.ts"
 import { checkPriority, Overload } from "./internal/overload.ts"
 import { makeRequestIds } from "./internal/requestIds.ts"
 import { exemptClass, makeTelemetry, observe } from "./internal/telemetry.ts"
@@ -247,14 +248,21 @@ export const make = <const Class extends string>(options: Options<Class>): Effec
     const { adaptive, body = {}, deadline = {}, rateLimit, registry, requestId = {} } = options
     const classes = Object.entries<ClassOptions>(options.classes)
     const priorities = 1 + Math.max(0, ...classes.map(([name, { priority = 0 }]) => checkPriority(name, priority)))
+    const deadlineHeader = deadline === false ? undefined : (deadline.header ?? "x-request-deadline").toLowerCase()
+    const idHeader = ((requestId === false ? undefined : requestId.header) ?? "x-request-id").toLowerCase()
+    const acceptsIds = requestId !== false && (requestId.accept ?? true)
     const core: Core = {
       answers: makeAnswers(Duration.fromInputUnsafe(options.retryAfter ?? "1 second")),
       keyOf: ClientKey.make(options.client),
       rate: rateLimit === undefined ? undefined : rateOf(rateLimit),
       ids: requestId === false ? undefined : makeRequestIds(),
-      idHeader: (requestId === false ? undefined : requestId.header) ?? "x-request-id",
+      idHeader,
       idReference: RequestId,
-      acceptsIds: requestId !== false && (requestId.accept ?? true),
+      acceptsIds,
+      lookUp: makeLookUp([
+        ...(acceptsIds ? [idHeader] : []),
+        ...(deadlineHeader === undefined ? [] : [deadlineHeader, "grpc-timeout"])
+      ]),
       overload: adaptive === undefined ? undefined : yield* overloadOf(adaptive, priorities),
       isDraining: false,
       active: 0,
@@ -274,7 +282,6 @@ export const make = <const Class extends string>(options: Options<Class>): Effec
           )
     const maxSize = checkSize("a maxSize of the body of", body.maxSize ?? mebibyte)
     const timeoutMillis = Duration.toMillis(body.timeout ?? "30 seconds")
-    const deadlineHeader = deadline === false ? undefined : (deadline.header ?? "x-request-deadline").toLowerCase()
     const routes = new Map<string, Route>()
     for (const [name, { maxBodySize, maxWait, maxWaiting = 0, permits, priority = 0, timeout }] of classes) {
       routes.set(name, {

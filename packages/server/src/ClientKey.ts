@@ -83,13 +83,15 @@ export const make = (options: Options = {}): ((request: RequestFacts) => string)
   }
   // An option that makes no sense is told of now, and not at the first request.
   AddressKey.makeUnsafe("::1", { ipv6Prefix })
-  return ({ headers, remoteAddress }) => {
-    const apiKey = header === undefined ? undefined : headers[header]
+  // Headers are looked at only where they count: to read those of Node is to parse them.
+  return (request) => {
+    const apiKey = header === undefined ? undefined : request.headers[header]
     if (apiKey !== undefined && apiKey !== "") return `key:${apiKey.slice(0, maxKeyLength)}`
+    const { remoteAddress } = request
     if (remoteAddress === undefined) return unknown
     let client = remoteAddress
     if (isTrusted(client)) {
-      for (const address of forwardedFor(headers).reverse()) {
+      for (const address of forwardedFor(request.headers).reverse()) {
         if (keyOf(address) === undefined) break
         client = address
         if (!isTrusted(address)) break

@@ -306,7 +306,7 @@ export const make = (options: Options = {}): Effect.Effect<Health> =>
         ? Effect.sync(() => aggregate([snapshotUnsafe()]))
         : Effect.map(options.workers, (others) => aggregate([...others, snapshotUnsafe()]))
     return {
-      liveness: Effect.sync(() => HttpServerResponse.jsonUnsafe({ status: "alive" })),
+      liveness: Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "alive" })),
       readiness: Effect.sync(() =>
         HttpServerResponse.jsonUnsafe({ status: phase }, { status: phase === "ready" ? 200 : 503 })
       ),

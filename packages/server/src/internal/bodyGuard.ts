@@ -18,10 +18,9 @@ export interface BodyBounds {
 
 export type Breach = "size" | "time"
 
-/** Whether a request brings a body, going by what its head says. */
-export const hasBody = ({ headers, method }: HttpServerRequest.HttpServerRequest): boolean =>
-  headers["transfer-encoding"] !== undefined ||
-  (headers["content-length"] !== undefined ? headers["content-length"] !== "0" : method !== "GET" && method !== "HEAD")
+/** Whether a request may bring a body. That of a GET has no meaning, and nothing reads it. */
+export const hasBody = ({ method }: HttpServerRequest.HttpServerRequest): boolean =>
+  method !== "GET" && method !== "HEAD"
 
 /** Whether the head announces more than there may be. */
 export const announcesTooMuch = (request: HttpServerRequest.HttpServerRequest, maxSize: number): boolean =>

@@ -5,10 +5,7 @@ import { Deadline } from "@sluice/retry"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 
-/** Something with headers; where no deadline is taken from them they are not looked at. */
-interface WithHeaders {
-  readonly headers: Readonly<Record<string, string | undefined>>
-}
+type Headers = Readonly<Record<string, string | undefined>>
 
 const epochMillis = /^\d{1,15}$/
 const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i
@@ -18,7 +15,7 @@ const isTime = (text: string): boolean =>
   epochMillis.test(text) || (rfc3339.test(text) && !Number.isNaN(Date.parse(text.toUpperCase())))
 
 export type Deadlines = (
-  request: WithHeaders
+  received: Headers
 ) => (<A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Deadline.DeadlineExceeded, R>) | undefined
 
 /**
@@ -27,12 +24,13 @@ export type Deadlines = (
 export const makeDeadlines = (name: string | undefined, maximum: Duration.Input | undefined): Deadlines => {
   const receive = Deadline.receiver({ maximum, ...(name === undefined ? undefined : { name }) })
   if (name === undefined) return maximum === undefined ? () => undefined : () => receive({})
-  return ({ headers: received }) => {
-    const at = received[name]?.trim()
-    const timeout = received["grpc-timeout"]?.trim()
+  return (received) => {
+    const at = received[name]
+    const timeout = received["grpc-timeout"]
+    if (at === undefined && timeout === undefined && maximum === undefined) return undefined
     const given: Record<string, string> = {}
-    if (at !== undefined && isTime(at)) given[name] = at
-    if (timeout !== undefined && grpcTimeout.test(timeout)) given["grpc-timeout"] = timeout
+    if (at !== undefined && isTime(at.trim())) given[name] = at
+    if (timeout !== undefined && grpcTimeout.test(timeout.trim())) given["grpc-timeout"] = timeout
     return maximum === undefined && given[name] === undefined && given["grpc-timeout"] === undefined
       ? undefined
       : receive(given)

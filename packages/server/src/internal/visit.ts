@@ -19,7 +19,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { RequestFacts } from "../ClientKey.ts"
@@ -27,6 +27,7 @@ import type { Answers } from "./answers.ts"
 import { announcesTooMuch, type BodyBounds, type Guarded, guard, hasBody } from "./bodyGuard.ts"
 import type { Deadlines } from "./deadlines.ts"
 import type { Gate } from "./gate.ts"
+import { withFields } from "./headers.ts"
 import type { Overload } from "./overload.ts"
 import { type ClassTelemetry, type Outcome, outcomeOfStatus } from "./telemetry.ts"
 
@@ -50,6 +51,8 @@ export interface Core {
   readonly idHeader: string
   readonly idReference: Context.Reference<string | undefined>
   readonly acceptsIds: boolean
+  /** The headers of a request, or none where it has none of those that are looked for. */
+  readonly lookUp: (request: Request) => Readonly<Record<string, string | undefined>>
   readonly overload: Overload | undefined
   isDraining: boolean
   active: number
@@ -85,7 +88,7 @@ class Facts implements RequestFacts {
   }
 }
 
-const now = (clock: Clock.Clock): number => Number(clock.currentTimeNanosUnsafe())
+const now = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe())
 
 class Visit {
   private readonly core: Core
@@ -93,6 +96,8 @@ class Visit {
   private readonly telemetry: ClassTelemetry | undefined
   private context: Context.Context<never> | undefined
   private clock: Clock.Clock | undefined
+  /** Set where its context was changed. */
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined
   private startedAt = 0
   private fields: Record<string, string> | undefined
   private place: "outside" | "waiting" | "inside" = "outside"
@@ -116,24 +121,26 @@ class Visit {
     const clock = fiber.getRef(Clock.Clock)
     this.clock = clock
     if (this.telemetry !== undefined) this.startedAt = now(clock)
-    let work = handler
+    const headers = core.lookUp(request)
     if (core.ids !== undefined) {
-      const id = core.ids(core.acceptsIds ? request.headers[core.idHeader] : undefined)
+      const id = core.ids(core.acceptsIds ? headers[core.idHeader] : undefined)
       this.fields = { [core.idHeader]: id }
-      work = Effect.provideService(handler, core.idReference, id)
+      // Taken back at the end: as an effect of its own this would cost as much as all the rest.
+      fiber.setContext(Context.add(fiber.context, core.idReference, id))
+      this.fiber = fiber
     }
-    if (route === undefined) return Effect.map(work, (response) => this.answer(response))
+    if (route === undefined) return Effect.map(handler, (response) => this.answer(response))
     if (core.isDraining) {
       core.turnedAway++
       return this.refuse("draining", core.answers.draining)
     }
     const { rate } = core
-    if (rate === undefined) return this.enter(request, route, work)
+    if (rate === undefined) return this.enter(request, headers, route, handler)
     const client = core.keyOf(new Facts(request))
     const decided = (decision: RateLimiter.Decision): Effect.Effect<Response, E, R> => {
       this.fields ??= {}
       rate.write(this.fields, decision)
-      if (decision.allowed) return this.enter(request, route, work)
+      if (decision.allowed) return this.enter(request, headers, route, handler)
       core.limited++
       return this.refuse("limited", core.answers.limited(decision.retryAfter))
     }
@@ -144,6 +151,7 @@ class Visit {
 
   private enter<E, R>(
     request: Request,
+    headers: Readonly<Record<string, string | undefined>>,
     route: Route,
     handler: Effect.Effect<Response, E, R>
   ): Effect.Effect<Response, E, R> {
@@ -164,7 +172,7 @@ class Visit {
         return core.answers.full
       })
     }
-    const within = route.deadlines(request)
+    const within = route.deadlines(headers)
     const run =
       within === undefined
         ? this.pass(route.gate, work)
@@ -248,7 +256,7 @@ class Visit {
   private answer(response: Response): Response {
     // Whoever keeps a connection to a server that drains would send its next request in vain.
     if (this.isActive && this.core.isDraining) this.fields = { ...this.fields, connection: "close" }
-    return this.fields === undefined ? response : HttpServerResponse.setHeaders(response, this.fields)
+    return this.fields === undefined ? response : withFields(response, this.fields)
   }
 
   end(exit: Exit.Exit<Response, unknown>): Effect.Effect<void> | undefined {
@@ -259,10 +267,11 @@ class Visit {
     this.record(exit)
     const { context, fields } = this
     if (context === undefined) return this.release(exit)
+    this.fiber?.setContext(context)
     if (Exit.isFailure(exit)) {
       if (fields !== undefined) {
         HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) =>
-          Effect.succeed(HttpServerResponse.setHeaders(response, fields))
+          Effect.succeed(withFields(response, fields))
         )
       }
       return this.release(exit)
