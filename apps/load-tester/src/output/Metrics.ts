@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Registry, type Snapshots } from "@sluice/metrics"
+import { Exposition, Registry, type Snapshots } from "@sluice/metrics"
 import * as Histogram from "../results/Histogram.ts"
 import * as Result from "../results/Result.ts"
 
@@ -152,3 +152,6 @@ export const registry = (read: () => Result.Result): Registry.Registry => {
   made.include(() => snapshots(read()))
   return made
 }
+
+/** A result in the text format of Prometheus. */
+export const text = (result: Result.Result): string => Exposition.prometheusText(registry(() => result))

@@ -1,7 +1,6 @@
 import { spawnSync } from "node:child_process"
 import { createServer, type IncomingMessage } from "node:http"
 import { expect, it } from "@effect/vitest"
-import { Exposition } from "@sluice/metrics"
 import { Effect } from "effect"
 import * as Exporters from "../../src/output/Exporters.ts"
 import * as Metrics from "../../src/output/Metrics.ts"
@@ -9,7 +8,7 @@ import * as RemoteWrite from "../../src/output/RemoteWrite.ts"
 import { make } from "./sample.ts"
 
 it("shows a run in the text of Prometheus", () => {
-  const text = Exposition.prometheusText(Metrics.registry(() => make()))
+  const text = Metrics.text(make())
   const of = (name: string) => text.split("\n").filter((line) => line.startsWith(name))
   expect(of("sluice_load_requests_total")).toMatchInlineSnapshot(`
     [
@@ -46,7 +45,7 @@ it("shows a run in the text of Prometheus", () => {
 
 it.skipIf(spawnSync("promtool", ["--version"]).status !== 0)("is text that promtool takes", () => {
   const { status, stderr } = spawnSync("promtool", ["check", "metrics"], {
-    input: Exposition.prometheusText(Metrics.registry(() => make())),
+    input: Metrics.text(make()),
     encoding: "utf8"
   })
   // It would rather have seconds than microseconds, which is advice.
