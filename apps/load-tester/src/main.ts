@@ -1,16 +1,17 @@
 #!/usr/bin/env node
-// The `sluice-load` command. Exit codes: 0 passed, 1 failed, 2 interrupted.
+// The `sluice-load` command. Exit codes: 0 passed, 1 failed, 2 interrupted, 99 a threshold was crossed.
 
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Option } from "effect"
 import { Command } from "effect/cli"
 import { fir, perf } from "./fir/commands.ts"
 import { grpc } from "./grpc/commands.ts"
-import { run } from "./run/commands.ts"
+import { agent, run } from "./run/commands.ts"
+import { crossedExitCode, isThresholdsCrossed } from "./run/reporting.ts"
 
 const program = Command.make("sluice-load").pipe(
   Command.withDescription("Loads servers, and tells what they bear"),
-  Command.withSubcommands([run, fir, perf, grpc]),
+  Command.withSubcommands([run, agent, fir, perf, grpc]),
   Command.run({ version: "0.0.0" }),
   Effect.provide(NodeServices.layer),
   Effect.tapError((error) => Effect.sync(() => console.error(`sluice-load: ${error.message}`)))
@@ -26,6 +27,7 @@ NodeRuntime.runMain(program, {
   disableErrorReporting: true,
   teardown: (exit, onExit) => {
     if (Exit.isSuccess(exit)) onExit(0)
-    else onExit(Cause.hasInterruptsOnly(exit.cause) ? 2 : 1)
+    else if (Cause.hasInterruptsOnly(exit.cause)) onExit(2)
+    else onExit(Option.exists(Exit.findErrorOption(exit), isThresholdsCrossed) ? crossedExitCode : 1)
   }
 })

@@ -2,37 +2,15 @@ import { Effect } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { framed } from "../src/protocols/Http2.ts"
 import * as Result from "../src/results/Result.ts"
-import { execute } from "../src/run/Execute.ts"
-import type { HttpPlan, LoadPlan, Plan } from "../src/run/Plan.ts"
-import * as Targets from "../src/scenarios/Targets.ts"
+import { drive } from "../src/run/Drive.ts"
+import type { HttpPlan, LoadPlan } from "../src/run/Plan.ts"
+import type * as Targets from "../src/scenarios/Targets.ts"
+import { targeting, users } from "./plans.ts"
 import { echoWebSocketServer, http2Server, httpServer, httpsServer, type Running, tcpServer } from "./servers.ts"
-
-const users = (count: number, iterations: number): LoadPlan => ({
-  model: "closed",
-  users: [{ kind: "linear", seconds: 600, from: count, to: count }],
-  iterations
-})
 
 const run = async (target: Targets.TargetInput, options: Partial<HttpPlan> & { readonly load?: LoadPlan } = {}) => {
   const { load = users(4, 20), ...http } = options
-  const plan: Plan = {
-    name: "test",
-    seed: 1,
-    gracefulStopSeconds: 30,
-    http: {
-      keepAlive: true,
-      http2: false,
-      timeoutSeconds: 30,
-      connectTimeoutSeconds: 30,
-      insecure: false,
-      expected: [[100, 399]],
-      ...http
-    },
-    scenarios: [
-      { name: "test", startAfterSeconds: 0, load, source: { kind: "targets", targets: [Targets.make(target)] } }
-    ]
-  }
-  const { result } = await Effect.runPromise(execute(plan))
+  const { result } = await Effect.runPromise(drive(targeting(target, load, http)))
   const total = Result.total(result.steps)
   return { result, total, statuses: Object.fromEntries(total.statuses), errors: Object.fromEntries(total.errors) }
 }

@@ -20,6 +20,7 @@ import type { Task } from "../scenarios/Scenario.ts"
 import * as TargetWork from "../scenarios/TargetWork.ts"
 import { promiseOf } from "../scenarios/task.ts"
 import type { LoadPlan, Plan } from "./Plan.ts"
+import type { SharedTotals } from "./SharedTotals.ts"
 
 /** What a run came to. */
 export interface Outcome {
@@ -31,9 +32,14 @@ export interface Outcome {
 export interface View {
   /** What it has come to until now; some milliseconds of work. */
   readonly result: () => Result
+  /** What all threads count together, where there are several; it can be read at any time, at little cost. */
+  readonly totals: SharedTotals | undefined
   /** Begins nothing more, and ends when what is under way has. */
   readonly stop: (reason: string) => void
 }
+
+/** Milliseconds since 1970, with the fractions that `Date.now` leaves out, so that threads begin together. */
+export const epochMillis = (): number => performance.timeOrigin + performance.now()
 
 export interface Options {
   /** The moment, since 1970, at which the run begins; those before it are waited for. Default now. */
@@ -162,8 +168,8 @@ const makeComplain = () => {
 /** Runs what was prepared. An interruption cuts it. */
 export const run = ({ files, plan, share }: Prepared, options: Options = {}): Effect.Effect<Outcome> =>
   Effect.suspend(() => {
-    const startAtMillis = options.startAtMillis ?? Date.now()
-    const timing = Timing.real(performance.now() + (startAtMillis - Date.now()))
+    const startAtMillis = options.startAtMillis ?? epochMillis()
+    const timing = Timing.real(startAtMillis - performance.timeOrigin)
     const recorder = Recorder.make({ name: plan.name, startedAtMillis: startAtMillis, live: options.live })
     const context = { recorder, now: timing.now, sample: emptySample() }
     const complain = makeComplain()
@@ -199,7 +205,7 @@ export const run = ({ files, plan, share }: Prepared, options: Options = {}): Ef
         gracefulStopSeconds: plan.gracefulStopSeconds,
         abortBelow: plan.abortBelow
       })
-      const view: View = { result: () => recorder.result(timing.now()), stop: handle.stop }
+      const view: View = { result: () => recorder.result(timing.now()), totals: undefined, stop: handle.stop }
       const { begun, watch } = options
       begun?.(view)
       const watcher = watch === undefined ? undefined : setInterval(() => watch(view), 1000)
@@ -213,10 +219,3 @@ export const run = ({ files, plan, share }: Prepared, options: Options = {}): Ef
       })
     })
   })
-
-/** Prepares a share of a plan, or all of it, and runs it. */
-export const execute = (
-  plan: Plan,
-  options: Options & { readonly share?: Share } = {}
-): Effect.Effect<Outcome, ModuleFile.BadScenario | SetUpFailed> =>
-  Effect.scoped(Effect.flatMap(prepare(plan, options.share), (prepared) => run(prepared, options)))

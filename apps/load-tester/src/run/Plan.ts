@@ -4,7 +4,7 @@
  * @module
  */
 import type { Spacing } from "../engine/Arrivals.ts"
-import type { Shape } from "../engine/Shape.ts"
+import { type Shape, secondsOf } from "../engine/Shape.ts"
 import type { Target } from "../scenarios/Targets.ts"
 
 export type LoadPlan =
@@ -67,3 +67,20 @@ export interface Plan {
   readonly baseUrl?: string | undefined
   readonly scenarios: ReadonlyArray<ScenarioPlan>
 }
+
+const loadSeconds = (load: LoadPlan): number => {
+  switch (load.model) {
+    case "closed":
+      return secondsOf(load.users)
+    case "open":
+      return secondsOf(load.rate)
+    case "replay":
+      return (load.moments.at(-1) ?? 0) / 1e6
+  }
+}
+
+/** How long a plan begins load; nobody knows where a number of iterations ends it. */
+export const plannedSeconds = ({ scenarios }: Plan): number | undefined =>
+  scenarios.some(({ load }) => load.model !== "replay" && load.iterations !== undefined)
+    ? undefined
+    : Math.max(0, ...scenarios.map(({ load, startAfterSeconds }) => startAfterSeconds + loadSeconds(load)))

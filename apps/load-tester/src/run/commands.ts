@@ -1,34 +1,55 @@
-// `sluice-load run`.
+// `sluice-load run` and `sluice-load agent`.
 
 import { Console, Effect, Option } from "effect"
-import { Command } from "effect/cli"
-import * as Histogram from "../results/Histogram.ts"
-import * as Result from "../results/Result.ts"
+import { Command, Flag } from "effect/cli"
+import { whole } from "../engine/Arrivals.ts"
+import * as Summary from "../output/Summary.ts"
 import { TestFailed } from "../TestFailed.ts"
-import { execute } from "./Execute.ts"
+import * as Agents from "./Agents.ts"
+import { type DriveFailed, drive } from "./Drive.ts"
+import type { Outcome } from "./Execute.ts"
 import * as Flags from "./flags.ts"
 import { planOf } from "./fromFlags.ts"
+import { type Plan, plannedSeconds } from "./Plan.ts"
+import * as Reporting from "./reporting.ts"
+
+const sayAside = (text: string): void => console.error(text)
+
+/** Runs a plan where it was asked to: in this process, on its threads, or on other machines. */
+const carryOut = (
+  plan: Plan,
+  placement: Flags.Placement,
+  hooks: Reporting.Hooks
+): Effect.Effect<Outcome, DriveFailed | Agents.AgentsFailed> => {
+  const { agents, meeting, patience, redis, share, startAt, workers } = placement
+  const options = { ...hooks, ...(Option.isSome(startAt) ? { startAtMillis: startAt.value } : undefined) }
+  return Option.isSome(agents)
+    ? Agents.coordinate(plan, {
+        ...options,
+        name: meeting,
+        agents: agents.value,
+        patienceSeconds: patience,
+        progress: sayAside
+      }).pipe(Agents.through(redis))
+    : drive(plan, { ...options, workers, share: Option.getOrElse(share, () => whole) })
+}
 
 export const run = Command.make(
   "run",
-  { target: Flags.target, ...Flags.load, ...Flags.http },
+  { target: Flags.target, ...Flags.load, ...Flags.http, ...Flags.placement, ...Reporting.flags },
   Effect.fn("sluice-load.run")(function* ({ target, ...flags }) {
     if (Option.isNone(target))
       return yield* new TestFailed({ message: "Cannot run nothing: an address or a file is needed" })
+    const reporting = yield* Reporting.make(flags)
     const plan = yield* planOf(target.value, flags)
-    const { ending, result } = yield* execute(plan)
-    const total = Result.total(result.steps)
-    yield* Console.log(
-      [
-        `requests ${total.requests} (${(total.requests / Result.seconds(result)).toFixed(1)}/s), failed ${total.failed}`,
-        [0.5, 0.9, 0.99, 0.999, 0.9999]
-          .map((q) => `p${q * 100} ${Histogram.quantile(total.latency, q).toFixed(0)} µs`)
-          .join(", "),
-        JSON.stringify(total.statuses),
-        JSON.stringify(total.errors),
-        JSON.stringify(ending)
-      ].join("\n")
-    )
+    const { ending, result } = yield* reporting.around((hooks) => carryOut(plan, flags, hooks), plannedSeconds(plan))
+    yield* reporting.conclude(result)
+    if (ending.kind === "missed") {
+      return yield* new TestFailed({
+        message: `${ending.scenario} began ${ending.begun} of ${ending.planned} iterations of a second, and the run was ended`
+      })
+    }
+    if (ending.kind === "stopped") return yield* new TestFailed({ message: `the run was ended: ${ending.reason}` })
   })
 ).pipe(
   Command.withDescription("Load an address, the targets of a file, or a scenario"),
@@ -44,6 +65,36 @@ export const run = Command.make(
     {
       command: "sluice-load run targets.txt --rate 100 --stages 10s:500,30s:500,10s:0",
       description: "A rate in stages"
+    }
+  ])
+)
+
+export const agent = Command.make(
+  "agent",
+  {
+    redis: Flags.placement.redis,
+    meeting: Flags.placement.meeting,
+    workers: Flags.placement.workers,
+    again: Flag.Boolean("again").pipe(Flag.withDescription("Wait for the next run after each"), Flag.withDefault(false))
+  },
+  Effect.fn("sluice-load.agent")(function* ({ again, meeting, redis, workers }) {
+    const once = Effect.gen(function* () {
+      yield* Console.log(`waiting for ${meeting} at ${redis}`)
+      const { result } = yield* Agents.agent({ name: meeting, workers, progress: sayAside })
+      yield* Console.log(Summary.text(result))
+    }).pipe(Agents.through(redis))
+    yield* again
+      ? Effect.forever(
+          Effect.catch(once, ({ message }) => Effect.andThen(Console.error(message), Effect.sleep("1 second")))
+        )
+      : once
+  })
+).pipe(
+  Command.withDescription("Do a share of a run that another machine coordinates"),
+  Command.withExamples([
+    {
+      command: "sluice-load agent --redis redis://10.0.0.1:6379",
+      description: "Wait for sluice-load run … --agents 3 --redis redis://10.0.0.1:6379"
     }
   ])
 )

@@ -1,6 +1,7 @@
 // What can be said of a run on the command line.
 
 import { Argument, Flag } from "effect/cli"
+import type { Share } from "../engine/Arrivals.ts"
 import { parseSeconds } from "../engine/Pattern.ts"
 
 /** Reads a value, and says what is wrong with it in the words of the notation. */
@@ -28,6 +29,20 @@ const parseExpected = (text: string): ReadonlyArray<readonly [from: number, to: 
     if (match === null) throw new Error(`cannot read ${JSON.stringify(range)}: write 200, or 200-399`)
     return [Number(match[1]), Number(match[2] ?? match[1])]
   })
+
+const parseShare = (text: string): Share => {
+  const match = /^(\d+)\/(\d+)$/.exec(text)
+  const [index, of] = [Number(match?.[1]), Number(match?.[2])]
+  if (match === null || index < 1 || index > of)
+    throw new Error(`cannot read ${JSON.stringify(text)}: write 1/3, 2/3 or 3/3`)
+  return { index: index - 1, of }
+}
+
+const parseMoment = (text: string): number => {
+  const millis = /^[\d.]+$/.test(text) ? Number(text) * 1000 : Date.parse(text)
+  if (!Number.isFinite(millis)) throw new Error(`cannot read ${JSON.stringify(text)} as a moment`)
+  return millis
+}
 
 const parseHeader = (text: string): readonly [name: string, value: string] => {
   const colon = text.indexOf(":")
@@ -97,6 +112,31 @@ export const load = {
   )
 }
 
+/** Where the load comes from. */
+export const placement = {
+  workers: whole("workers", "Threads that share the load").pipe(Flag.withAlias("w"), Flag.withDefault(1)),
+  share: reading(
+    Flag.String("share").pipe(
+      Flag.withDescription("A part of the load, as 2/3: machines that each run theirs do all of it together")
+    ),
+    parseShare
+  ).pipe(Flag.optional),
+  startAt: reading(
+    Flag.String("start-at").pipe(Flag.withDescription("Wait until then: ISO 8601, or seconds since 1970")),
+    parseMoment
+  ).pipe(Flag.optional),
+  agents: whole("agents", "Have so many agents do it, which agree through --redis").pipe(Flag.optional),
+  redis: Flag.String("redis").pipe(
+    Flag.withDescription("Where agents meet: redis://host:6379"),
+    Flag.withDefault("redis://127.0.0.1:6379")
+  ),
+  meeting: Flag.String("meeting").pipe(
+    Flag.withDescription("What agents look for, where several runs share a Redis"),
+    Flag.withDefault("default")
+  ),
+  patience: time("patience", "How long agents may take to join").pipe(Flag.withDefault(120))
+}
+
 export const http = {
   method: Flag.String("method").pipe(
     Flag.withAlias("X"),
@@ -131,6 +171,7 @@ export const http = {
   )
 }
 
-export type Flags = {
-  readonly [K in keyof typeof load]: (typeof load)[K] extends Flag.Flag<infer A> ? A : never
-} & { readonly [K in keyof typeof http]: (typeof http)[K] extends Flag.Flag<infer A> ? A : never }
+type Values<F> = { readonly [K in keyof F]: F[K] extends Flag.Flag<infer A> ? A : never }
+
+export type Flags = Values<typeof load> & Values<typeof http>
+export type Placement = Values<typeof placement>

@@ -1,0 +1,68 @@
+import { Effect } from "effect"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import * as Result from "../src/results/Result.ts"
+import { drive } from "../src/run/Drive.ts"
+import type { View } from "../src/run/Execute.ts"
+import { arrivals, planOf, targeting, users } from "./plans.ts"
+import { httpServer, type Running } from "./servers.ts"
+
+let server: Running
+let asked = 0
+
+beforeAll(async () => {
+  server = await httpServer((_, response) => {
+    asked++
+    response.end("hello")
+  })
+})
+afterAll(() => server.close())
+
+const url = (): string => `http://127.0.0.1:${server.port}/`
+
+it("does a count of iterations once, on as many threads as it is told", async () => {
+  asked = 0
+  let view: View | undefined
+  const { ending, result } = await Effect.runPromise(
+    drive(targeting({ url: url() }, users(7, 500)), {
+      workers: 3,
+      begun: (running) => {
+        view = running
+      }
+    })
+  )
+  expect(ending).toEqual({ kind: "completed" })
+  expect(asked).toBe(500)
+  expect(result.client.recorders).toBe(3)
+  expect(result.opened).toBe(7)
+  const total = Result.total(result.steps)
+  expect(total.requests).toBe(500)
+  expect(total.latency.count).toBe(500)
+  // What the threads counted together in shared memory is what their results come to.
+  const totals = view?.totals?.instruments
+  expect(totals?.requests.value).toBe(500)
+  expect(totals?.failed.value).toBe(0)
+  expect(totals?.iterations.value).toBe(500)
+  expect(totals?.bytesIn.value).toBe(total.bytesIn)
+  expect(totals?.opened.value).toBe(7)
+  expect(totals?.reused.value).toBe(493)
+  expect(totals?.latency.snapshot().count).toBe(500)
+}, 60_000)
+
+it("keeps a plan of arrivals together", async () => {
+  asked = 0
+  const { result } = await Effect.runPromise(drive(targeting({ url: url() }, arrivals(200, 1)), { workers: 3 }))
+  expect(asked).toBe(200)
+  expect(result.windows.reduce((sum, { planned }) => sum + planned, 0)).toBe(200)
+}, 60_000)
+
+it("fails with what made a thread fail", async () => {
+  const plan = planOf([
+    {
+      name: "missing",
+      startAfterSeconds: 0,
+      load: users(1, 1),
+      source: { kind: "module", path: "/nowhere/scenario.ts", names: ["missing"] }
+    }
+  ])
+  await expect(Effect.runPromise(drive(plan, { workers: 2 }))).rejects.toThrow("Cannot run /nowhere/scenario.ts")
+}, 60_000)
