@@ -72,12 +72,14 @@ const stopping = (measure: () => number | Promise<number>) => async (): Promise<
   return figure
 }
 
-const operations = 5_000
+/** Enough for both sides' code to be compiled: fewer where each waits for the one before. */
+const operationsFor = (concurrency: number): number => (concurrency === 1 ? 5_000 : 50_000)
 
 /** Commands a bare client has answered, so many of them under way at once. */
 const bare = (concurrency: number, commands: number) => async (): Promise<number> => {
   const { client, trivial } = await bench()
   const args = ["EVALSHA", trivial, "1", "key", "1"]
+  const operations = operationsFor(concurrency)
   const each = operations / concurrency
   return nanosPerOperation(operations, () =>
     Promise.all(
@@ -95,6 +97,7 @@ const repeated =
   async (): Promise<number> => {
     const { runtime } = await bench()
     const decide = await runtime.runPromise(make)
+    const operations = operationsFor(concurrency)
     const each = operations / concurrency
     const worker = Effect.gen(function* () {
       for (let n = 0; n < each; n++) yield* decide

@@ -7,6 +7,7 @@ import { RateLimiter } from "@sluice/rate-limiter"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { decisionOf } from "./internal/decision.ts"
+import { takeScript } from "./internal/limitScripts.ts"
 import { checkCost, type LimitOptions, makeLimits, type Outcome, type Shape, shapeOf } from "./internal/limits.ts"
 import type { Stats } from "./RedisRateLimiter.ts"
 import { type RedisAway, RedisSession } from "./RedisSession.ts"
@@ -83,7 +84,8 @@ export interface RedisQuota<Name extends string> {
 export const make = <const Name extends string>(
   options: Options<Name>
 ): Effect.Effect<RedisQuota<Name>, never, RedisSession> =>
-  Effect.map(RedisSession, (session) => {
+  Effect.gen(function* () {
+    const session = yield* RedisSession
     const entries = Object.entries<LimitOptions>(options.limits).map(([name, limit]): readonly [string, Shape] => [
       name,
       shapeOf(limit)
@@ -92,7 +94,8 @@ export const make = <const Name extends string>(
     const limits = makeLimits(session, {
       name: options.name,
       whenAway: options.whenAway ?? "failClosed",
-      limits: Object.fromEntries(entries)
+      limits: Object.fromEntries(entries),
+      script: yield* takeScript(entries.map(([, shape]) => shape))
     })
 
     const costsOf = (costs: Readonly<Record<string, number | undefined>>): ReadonlyArray<number> => {

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { makeBlocks } from "./internal/blocks.ts"
 import { decisionOf } from "./internal/decision.ts"
+import { takeScript } from "./internal/limitScripts.ts"
 import { checkCost, type LimitOptions, makeLimits, type Outcome, shapeOf } from "./internal/limits.ts"
 import { type RedisAway, RedisSession } from "./RedisSession.ts"
 import type { WhenAway } from "./WhenAway.ts"
@@ -113,12 +114,15 @@ export interface RedisRateLimiter {
  * ```
  */
 export const make = (options: Options): Effect.Effect<RedisRateLimiter, never, RedisSession> =>
-  Effect.map(RedisSession, (session) => {
+  Effect.gen(function* () {
+    const session = yield* RedisSession
     const shape = shapeOf(options)
+    const script = yield* takeScript([shape])
     const limits = makeLimits(session, {
       name: options.name,
       whenAway: options.whenAway ?? "failClosed",
-      limits: { rate: shape }
+      limits: { rate: shape },
+      script
     })
     const { block } = options
     if (block !== undefined) checkCost(shape, block.size, Number.MIN_VALUE)

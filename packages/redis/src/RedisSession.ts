@@ -109,7 +109,7 @@ export interface RedisSession {
   ): void
   /** Begins, once a process, to listen on `prefix:wake:id`, and waits until that was tried. */
   readonly subscribed: Effect.Effect<void>
-  /** Calls a function with what follows the topic and a space in a message. */
+  /** Calls a function with each message whose first word is of the topic: the topic, a dot, and more without a space. */
   listen(topic: string, onMessage: (message: string) => void): void
   unlisten(topic: string): void
   /** A number that this session has not given before. */

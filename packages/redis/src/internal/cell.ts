@@ -12,8 +12,11 @@ export interface Cell<A> {
 export const makeCell = <A>(): Cell<A> => ({ value: undefined, resume: undefined })
 
 export const settle = <A>(cell: Cell<A>, value: A): void => {
+  const { resume } = cell
   cell.value = value
-  cell.resume?.(Effect.succeed(value))
+  // What has grown old would keep the fiber's next steps.
+  cell.resume = undefined
+  resume?.(Effect.succeed(value))
 }
 
 /** Waits until the cell is settled. The caller cleans up after whoever is interrupted meanwhile. */

@@ -25,7 +25,7 @@ import { exchangeScript, inspectScript, resizeScript } from "./leaseScripts.ts"
 import { makeLocalPermits } from "./localPermits.ts"
 import {
   type Heard,
-  makeTicket,
+  makeTickets,
   readGrant,
   type Saying,
   share,
@@ -89,8 +89,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     const keys = ["state", "queue", "expiry", "free"].map((part) => `${base}:${part}`)
     const wakePrefix = `${session.prefix}:wake:`
 
-    /** Tickets that Redis is known to have, in the order of their asking. */
-    const tickets = new Map<string, Ticket>()
+    const topic = `${session.id}.${session.nextNumber()}`
+    const tickets = makeTickets(topic)
     /** Tickets that Redis may have and nobody wants, and until when they matter. */
     const dropped = new Map<string, number>()
     const work = Latch.makeUnsafe(false)
@@ -137,7 +137,6 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       ticket.state = "held"
       held += ticket.weight
       admitted++
-      tickets.set(ticket.id, ticket)
       awake()
       settle(ticket.cell, "held")
     }
@@ -146,8 +145,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       if (ticket.state === "waiting") waiting--
       if (ticket.state === "held") held -= ticket.weight
       ticket.state = "ended"
-      tickets.delete(ticket.id)
-      session.unlisten(ticket.id)
+      tickets.remove(ticket)
       local.serve()
     }
 
@@ -170,12 +168,11 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       sendBack(ticket)
     }
 
-    const newTicket = (weight: number): Ticket => {
-      const ticket = makeTicket(`${session.id}.${session.nextNumber()}`, weight, now() + ownMillis)
-      session.listen(ticket.id, (granted) => {
-        if (ticket.state === "asking" || ticket.state === "waiting") hold(ticket, granted)
-      })
-      return ticket
+    /** A message tells that a ticket was granted its permits. */
+    const hear = (message: string): void => {
+      const ticket = tickets.find(message)
+      if (ticket?.state === "asking" || ticket?.state === "waiting")
+        hold(ticket, message.slice(message.indexOf(" ") + 1))
     }
 
     const tenureOf = (ticket: Ticket): Tenure => ({
@@ -255,7 +252,6 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
         }
         ticket.state = "waiting"
         waiting++
-        tickets.set(ticket.id, ticket)
         awake()
         return true
       })
@@ -298,7 +294,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     ): Effect.Effect<Tenure | undefined, RedisAway> =>
       Effect.suspend(() => {
         if (isClosed) return Effect.interrupt
-        const ticket = newTicket(weight)
+        const ticket = tickets.add(session.nextNumber(), weight, now() + ownMillis)
         const waited = Effect.flatMap(ask(ticket, mayWait), (mayComeTrue) =>
           mayComeTrue ? suspended(ticket.cell) : Effect.succeed<Wake | undefined>(undefined)
         )
@@ -348,7 +344,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
 
     const renew = Effect.suspend(() => {
       renewAt = now() + leaseMillis / 3
-      const all = [...tickets.values()]
+      const all = tickets.known()
       const batches = [renewSome(all.slice(0, renewedAtOnce))]
       for (let at = renewedAtOnce; at < all.length; at += renewedAtOnce) {
         batches.push(renewSome(all.slice(at, at + renewedAtOnce)))
@@ -358,7 +354,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     })
 
     const keeper = Effect.suspend(() => {
-      if (tickets.size === 0 && dropped.size === 0) {
+      if (tickets.size() === 0 && dropped.size === 0) {
         work.closeUnsafe()
         return work.await
       }
@@ -384,11 +380,11 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     const guard = Effect.suspend(() => {
       const time = now()
       let next = time + leaseMillis / 3
-      for (const ticket of [...tickets.values()]) {
+      for (const ticket of tickets.known()) {
         if (ticket.validUntil <= time) expire(ticket)
         else if (ticket.validUntil < next) next = ticket.validUntil
       }
-      if (tickets.size > 0 || dropped.size > 0) return Effect.sleep(next - time)
+      if (tickets.size() > 0 || dropped.size > 0) return Effect.sleep(next - time)
       work.closeUnsafe()
       return work.await
     })
@@ -397,7 +393,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         isClosed = true
-        for (const ticket of [...tickets.values()]) {
+        for (const ticket of tickets.known()) {
           drop(ticket)
           if (ticket.state === "held") lose(ticket, "gone")
           else sendBack(ticket)
@@ -417,7 +413,7 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
     const unwatch = session.watch({
       onAway: () => {
         if (whenAway !== "failClosed") {
-          for (const ticket of [...tickets.values()]) if (ticket.state === "waiting") leaveAndAskAgain(ticket)
+          for (const ticket of tickets.known()) if (ticket.state === "waiting") leaveAndAskAgain(ticket)
         }
       },
       onBack: () => {
@@ -427,6 +423,8 @@ export const makeLeases: (session: RedisSession, settings: Settings) => Effect.E
       }
     })
     yield* Effect.addFinalizer(() => Effect.sync(unwatch))
+    session.listen(topic, hear)
+    yield* Effect.addFinalizer(() => Effect.sync(() => session.unlisten(topic)))
     yield* session.subscribed
 
     const acquire: Leases["acquire"] = (weight, restore) =>

@@ -5,11 +5,11 @@ import type * as Duration from "effect/Duration"
 import * as Durations from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { RedisAway, RedisSession } from "../RedisSession.ts"
+import type { RedisAway, RedisSession, Script } from "../RedisSession.ts"
 import type { WhenAway } from "../WhenAway.ts"
 import type { Restore } from "./cell.ts"
 import { type Combiner, makeCombiner } from "./combiner.ts"
-import { refundScript, takeScript } from "./limitScripts.ts"
+import { refundScript } from "./limitScripts.ts"
 import { makeLocalLimits } from "./localLimits.ts"
 import { nowMillis } from "./time.ts"
 
@@ -136,15 +136,20 @@ const decidedAtOnce = 200
 
 export const makeLimits = (
   session: RedisSession,
-  settings: { readonly name: string; readonly whenAway: WhenAway; readonly limits: Readonly<Record<string, Shape>> }
+  settings: {
+    readonly name: string
+    readonly whenAway: WhenAway
+    readonly limits: Readonly<Record<string, Shape>>
+    /** That of these limits. */
+    readonly script: Script
+  }
 ): Limits => {
-  const { name, whenAway } = settings
+  const { name, script, whenAway } = settings
   const shapes = Object.values(settings.limits)
   const suffixes = Object.keys(settings.limits).map((limit) => `}:${limit}`)
   const start = `${session.prefix}:{${name}:`
   const local = makeLocalLimits(shapes, () => session.instances())
   const counts: Counts = { admitted: 0, admittedLocally: 0, rejected: 0 }
-  const script = takeScript(shapes)
   const keysOf = (key: string): ReadonlyArray<string> => suffixes.map((suffix) => start + key + suffix)
   const combiners = new Map<string, Combiner<Request, string, RedisAway>>()
 

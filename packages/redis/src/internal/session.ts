@@ -203,8 +203,8 @@ export const make: (
   )
 
   const deliver = (message: string): void => {
-    const space = message.indexOf(" ")
-    topics.get(message.slice(0, space))?.(message.slice(space + 1))
+    const [session, number] = message.split(".", 2)
+    topics.get(`${session}.${number}`)?.(message)
   }
 
   const pauseMillis = Duration.toMillis(settings.retryBase)

@@ -20,7 +20,12 @@ export interface Tenure {
 export type Wake = "held" | "again"
 
 export interface Ticket {
+  /** `topic.place.number` */
   readonly id: string
+  /** Greater than those of all that asked before. */
+  readonly number: number
+  /** Where it stands in the table. */
+  readonly place: number
   readonly weight: number
   readonly cell: Cell<Wake>
   watchers: ReadonlyArray<(error: LeaseLost) => void>
@@ -36,8 +41,10 @@ export interface Ticket {
 
 const nobody: ReadonlyArray<(error: LeaseLost) => void> = []
 
-export const makeTicket = (id: string, weight: number, validUntil: number): Ticket => ({
+const makeTicket = (id: string, number: number, place: number, weight: number, validUntil: number): Ticket => ({
   id,
+  number,
+  place,
   weight,
   written: `${id} ${weight}`,
   cell: makeCell(),
@@ -48,6 +55,44 @@ export const makeTicket = (id: string, weight: number, validUntil: number): Tick
   token: 0,
   slots: []
 })
+
+/** The tickets of one semaphore in one process, found by their place. No ticket leaves a trace in the next one's memory. */
+export interface Tickets {
+  readonly add: (number: number, weight: number, validUntil: number) => Ticket
+  readonly remove: (ticket: Ticket) => void
+  /** The ticket whose id is a text's first word, if it is still there. */
+  readonly find: (text: string) => Ticket | undefined
+  /** Those that Redis is known to have, in the order of their asking. */
+  readonly known: () => Array<Ticket>
+  readonly size: () => number
+}
+
+export const makeTickets = (topic: string): Tickets => {
+  const places: Array<Ticket | undefined> = []
+  const free: Array<number> = []
+  return {
+    add: (number, weight, validUntil) => {
+      const place = free.pop() ?? places.length
+      const ticket = makeTicket(`${topic}.${place}.${number}`, number, place, weight, validUntil)
+      places[place] = ticket
+      return ticket
+    },
+    remove: (ticket) => {
+      if (places[ticket.place] !== ticket) return
+      places[ticket.place] = undefined
+      free.push(ticket.place)
+    },
+    find: (text) => {
+      const ticket = places[Number.parseInt(text.slice(topic.length + 1), 10)]
+      return ticket !== undefined && text.startsWith(`${ticket.id} `) ? ticket : undefined
+    },
+    known: () =>
+      places
+        .filter((ticket): ticket is Ticket => ticket?.state === "waiting" || ticket?.state === "held")
+        .sort((one, other) => one.number - other.number),
+    size: () => places.length - free.length
+  }
+}
 
 /** Takes down what a ticket was granted: its token, then its slots. */
 export const readGrant = (ticket: Ticket, granted: string): void => {
