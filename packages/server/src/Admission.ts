@@ -25,7 +25,7 @@ import { type Core, type Rate, type Route, visiting } from "./internal/visit.ts"
 
 /** How much of a class runs at once, how much waits, and how long. */
 export interface ClassOptions {
-  /** Requests at once. A response that is a stream counts until its last byte is out. */
+  /** Requests at once, 0 for a class that is closed. A response that is a stream counts until its last byte is out. */
   readonly permits: number
   /** Requests that wait. Default 0: what cannot run at once is refused. */
   readonly maxWaiting?: number | undefined

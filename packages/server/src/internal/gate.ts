@@ -30,6 +30,8 @@ export const inTime = (
 export class Gate {
   private readonly semaphore: Semaphore.Semaphore
   private readonly options: GateOptions
+  /** A class without permits is closed: nobody waits for what will not come. */
+  private readonly isOpen: boolean
   private waiting = 0
   private rejected = 0
 
@@ -40,10 +42,11 @@ export class Gate {
     }
     this.semaphore = Semaphore.makeUnsafe(permits)
     this.options = options
+    this.isOpen = permits > 0
   }
 
   takeIfFree(): boolean {
-    return this.semaphore.takeIfAvailableUnsafe(1)
+    return this.isOpen && this.semaphore.takeIfAvailableUnsafe(1)
   }
 
   release(): void {
@@ -52,7 +55,7 @@ export class Gate {
 
   /** Joins the line if there is a place in it. Whoever has joined must {@link leave}. */
   join(): boolean {
-    if (this.waiting >= this.options.maxWaiting) {
+    if (!this.isOpen || this.waiting >= this.options.maxWaiting) {
       this.rejected++
       return false
     }
