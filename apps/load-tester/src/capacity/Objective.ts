@@ -30,19 +30,28 @@ export const parse = (text: string): Effect.Effect<Threshold.Threshold, Threshol
 /** The part of planned iterations that may be missed before a rate counts as not reached. */
 const missable = 0.01
 
+/** As if every request had been sent when it was planned: what it holds then and not otherwise, the tester's delay has cost. */
+const withoutDelay = (result: Result.Result): Result.Result => ({
+  ...result,
+  steps: result.steps.map((step) => ({ ...step, latency: step.service }))
+})
+
 /** Judges a run at a rate. A run that sent less than it should has not held, whatever it measured. */
 export const judge = (objectives: ReadonlyArray<Threshold.Threshold>, result: Result.Result): Run => {
   const verdicts = Threshold.evaluateAll(objectives, result)
   const planned = result.windows.reduce((sum, window) => sum + window.planned, 0)
   const dropped = result.scenarios.reduce((sum, scenario) => sum + scenario.dropped, 0)
   const total = Result.total(result.steps)
-  const isHeld = verdicts.every(({ isMet }) => isMet) && dropped <= planned * missable
+  const isSent = dropped <= planned * missable
+  const isHeld = verdicts.every(({ isMet }) => isMet) && isSent
+  const isDelayed = (): boolean =>
+    isSent && Threshold.evaluateAll(objectives, withoutDelay(result)).every(({ isMet }) => isMet)
   return {
     result,
     verdicts,
     achieved: total.requests / Math.max(Result.seconds(result), 1e-6),
     isMet: isHeld,
-    isClientLimited: !isHeld && Saturation.warnings(result).some(({ kind }) => kind === "loop" || kind === "late")
+    isClientLimited: !isHeld && (isDelayed() || Saturation.warnings(result).some(({ kind }) => kind === "loop"))
   }
 }
 

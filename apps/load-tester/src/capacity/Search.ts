@@ -3,8 +3,9 @@
  *
  * The rate doubles until the objective fails, the gap is halved until it is
  * narrow, and what is left is measured again as often as is asked: a rate that
- * held by luck does not stand. What a run says of a rate is all that the search
- * knows, so that it works for a server, a simulation or a table.
+ * held by luck does not stand. A run that the tester itself has spoiled says
+ * nothing of the server, and is repeated. What a run says of a rate is all that
+ * the search knows, so that it works for a server, a simulation or a table.
  *
  * @module
  */
@@ -58,6 +59,9 @@ interface Knowledge {
   /** How often each rate held, or -1 once it has failed. */
   readonly held: Map<number, number>
 }
+
+/** As often as this in all a rate is measured that the tester cannot send; then it is taken to have failed. */
+const patience = 3
 
 const fails = ({ held }: Knowledge): number | undefined => {
   let least: number | undefined
@@ -129,6 +133,8 @@ export const search = <M extends Measured, E, R>(options: Options<M, E, R>): Eff
       if (goal === undefined) return found(true, isLimitedAt(trials, fails(known)))
       const measured = yield* measure(goal.rate, goal.step)
       trials.push({ ...goal, measured })
+      const spoiled = trials.filter((trial) => trial.rate === goal.rate && trial.measured.isClientLimited).length
+      if (measured.isClientLimited && spoiled < patience) continue
       const times = known.held.get(goal.rate) ?? 0
       // Once failed, a rate stays so.
       known.held.set(goal.rate, measured.isMet && !measured.isClientLimited && times >= 0 ? times + 1 : -1)
@@ -136,6 +142,6 @@ export const search = <M extends Measured, E, R>(options: Options<M, E, R>): Eff
     return found(false, isLimitedAt(trials, fails(known)))
   })
 
-/** Whether what failed next above was the tester. */
+/** Whether what failed at a rate in the end was the tester. */
 const isLimitedAt = <M extends Measured>(trials: ReadonlyArray<Trial<M>>, rate: number | undefined): boolean =>
-  trials.some((trial) => trial.rate === rate && trial.measured.isClientLimited)
+  trials.findLast((trial) => trial.rate === rate)?.measured.isClientLimited === true

@@ -81,6 +81,25 @@ it("says when it was the tester that could not go on", () => {
   expect(found.rate).toBeGreaterThan(19_000)
 })
 
+it("measures again what the tester has spoiled, and is not misled by it", () => {
+  fc.assert(
+    fc.property(capacity, start, fc.integer(), (truth, from, seed) => {
+      const draw = random(seed)
+      // Every eighth run at most is spoiled, never two in a row.
+      let wasSpoiled = false
+      const measure = (rate: number): Effect.Effect<Search.Measured> =>
+        Effect.sync(() => {
+          wasSpoiled = !wasSpoiled && draw() < 0.125
+          return { isMet: !wasSpoiled && rate <= truth, isClientLimited: wasSpoiled }
+        })
+      const found = Effect.runSync(Search.search({ measure, start: from, least: 0.5, maxTrials: 200 }))
+      expect(found.isClientLimited).toBe(false)
+      expect(found.rate).toBeLessThanOrEqual(truth)
+      expect((found.rate ?? 0) * 1.050001).toBeGreaterThanOrEqual(truth)
+    })
+  )
+})
+
 it("finds what queueing theory says of one worker: p99 is ln(100) / (1/service - rate)", () => {
   const serviceMicros = 5_000
   const [slo] = Effect.runSync(Effect.forEach(["p(99)<100ms"], (text) => Objective.parse(text)))
