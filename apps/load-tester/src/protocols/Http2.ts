@@ -40,7 +40,10 @@ const sweepMillis = 50
 /** What is allowed until a server says otherwise. */
 const assumedStreams = 100
 
-/** Messages as gRPC frames them; a body that is framed already is kept, so that streams can be sent. */
+/** Says of a body that it is framed already, as messages of a stream are. It is not sent. */
+export const framedContentType = "application/grpc+framed"
+
+/** Messages as gRPC frames them. */
 export const framed = (messages: ReadonlyArray<Uint8Array>): Buffer =>
   Buffer.concat(
     messages.flatMap((message) => {
@@ -166,7 +169,7 @@ export class Http2Client implements Protocol<Http2Request> {
       all["content-type"] ??= "application/grpc"
       all["te"] = "trailers"
       // A streaming call brings its frames itself; anything else is one message.
-      const isFramed = all["content-type"] === "application/grpc+framed"
+      const isFramed = all["content-type"] === framedContentType
       if (isFramed) all["content-type"] = "application/grpc"
       return {
         step,

@@ -2,14 +2,17 @@
 
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import * as BuiltIn from "../builtin/BuiltIn.ts"
+import { startT2e } from "../builtin/ownServer.ts"
 import { whole } from "../engine/Arrivals.ts"
+import * as Pattern from "../engine/Pattern.ts"
 import * as Summary from "../output/Summary.ts"
 import { TestFailed } from "../TestFailed.ts"
 import * as Agents from "./Agents.ts"
 import { type DriveFailed, drive } from "./Drive.ts"
 import type { Outcome } from "./Execute.ts"
 import * as Flags from "./flags.ts"
-import { planOf } from "./fromFlags.ts"
+import { askedOf } from "./fromFlags.ts"
 import { type Plan, plannedSeconds } from "./Plan.ts"
 import * as Reporting from "./reporting.ts"
 
@@ -34,14 +37,40 @@ const carryOut = (
     : drive(plan, { ...options, workers, share: Option.getOrElse(share, () => whole) })
 }
 
+const list = Flag.Boolean("list").pipe(
+  Flag.withDescription("Tell the scenarios and patterns that there are"),
+  Flag.withDefault(false)
+)
+
+/** What can be asked for by name. */
+const catalogue = (): string =>
+  [
+    "Scenarios:",
+    BuiltIn.list(),
+    "",
+    "Patterns of load:",
+    ...[...Pattern.all, { name: "replay", summary: "the moments of a file: --replay" }].map(
+      ({ name, summary }) => `${name.padEnd(12)}${summary}`
+    )
+  ].join("\n")
+
+/** The server of a built-in scenario, where it is started for the run. */
+const ownServer = (target: string, { baseUrl }: Flags.Flags) =>
+  target === "t2e" && Option.isNone(baseUrl) ? startT2e : Effect.succeed(undefined)
+
 export const run = Command.make(
   "run",
-  { target: Flags.target, ...Flags.load, ...Flags.http, ...Flags.placement, ...Reporting.flags },
-  Effect.fn("sluice-load.run")(function* ({ target, ...flags }) {
-    if (Option.isNone(target))
-      return yield* new TestFailed({ message: "Cannot run nothing: an address or a file is needed" })
-    const reporting = yield* Reporting.make(flags)
-    const plan = yield* planOf(target.value, flags)
+  { target: Flags.target, list, ...Flags.load, ...Flags.http, ...Flags.placement, ...Reporting.flags },
+  Effect.fn("sluice-load.run")(function* ({ list, target, ...flags }) {
+    if (list) return yield* Console.log(catalogue())
+    if (Option.isNone(target)) {
+      return yield* new TestFailed({
+        message: "Cannot run nothing: an address, a file or a name is needed; --list tells the names"
+      })
+    }
+    const url = yield* ownServer(target.value, flags)
+    const { plan, thresholds } = yield* askedOf(target.value, flags, url)
+    const reporting = yield* Reporting.make(flags, thresholds)
     const { ending, result } = yield* reporting.around((hooks) => carryOut(plan, flags, hooks), plannedSeconds(plan))
     yield* reporting.conclude(result)
     if (ending.kind === "missed") {
@@ -50,7 +79,7 @@ export const run = Command.make(
       })
     }
     if (ending.kind === "stopped") return yield* new TestFailed({ message: `the run was ended: ${ending.reason}` })
-  })
+  }, Effect.scoped)
 ).pipe(
   Command.withDescription("Load an address, the targets of a file, or a scenario"),
   Command.withExamples([

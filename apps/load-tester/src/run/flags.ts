@@ -149,10 +149,7 @@ export const http = {
   ).pipe(Flag.atLeast(0)),
   body: Flag.String("body").pipe(Flag.withAlias("b"), Flag.withDescription("Text to send"), Flag.optional),
   bodyFile: Flag.String("body-file").pipe(Flag.withDescription("File to send"), Flag.optional),
-  baseUrl: Flag.String("base-url").pipe(
-    Flag.withDescription("What addresses in a scenario file count from"),
-    Flag.optional
-  ),
+  baseUrl: Flag.String("url").pipe(Flag.withDescription("What addresses in a scenario count from"), Flag.optional),
   connections: whole(
     "connections",
     "To an origin at most; default -c, or 256 with --rate; one of HTTP/2 or gRPC, which carries many requests"

@@ -3,11 +3,13 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { Data, Effect, Option } from "effect"
+import * as BuiltIn from "../builtin/BuiltIn.ts"
 import { parsePattern, parseRate, parseSeconds, parseStages } from "../engine/Pattern.ts"
 import { type Shape, secondsOf } from "../engine/Shape.ts"
 import * as ModuleFile from "../scenarios/ModuleFile.ts"
 import type { LoadSpec } from "../scenarios/Scenario.ts"
 import * as Targets from "../scenarios/Targets.ts"
+import * as Threshold from "../thresholds/Threshold.ts"
 import type { Flags } from "./flags.ts"
 import type { LoadPlan, Plan, ScenarioPlan, Source } from "./Plan.ts"
 import { parseMoments } from "./replay.ts"
@@ -146,27 +148,42 @@ const attempt = <A>(make: () => A): Effect.Effect<A, { readonly message: string 
     catch: (cause) => (cause instanceof Error ? cause : new BadRequest({ message: String(cause) }))
   })
 
-/** The plan that a command line asks for. */
-export const planOf = Effect.fnUntraced(function* (target: string, flags: Flags) {
-  const isFile = !isAddress(target) && ModuleFile.isModule(target)
-  const scenarios = isFile
-    ? yield* Effect.flatMap(ModuleFile.load(target), (loaded) => attempt(() => moduleScenarios(loaded, flags)))
-    : yield* attempt(
-        (): ReadonlyArray<ScenarioPlan> => [
-          {
-            name: "default",
-            startAfterSeconds: flags.startAfter,
-            load: loadOf(specOf(flags), "."),
-            source: sourceOf(target, flags)
-          }
-        ]
-      )
+/** What a command line asks for. */
+export interface Asked {
+  readonly plan: Plan
+  /** Those of the scenario file. */
+  readonly thresholds: ReadonlyArray<Threshold.Threshold>
+}
+
+/** What a command line asks for. `url` is where the server of a scenario is, where the flags leave that open. */
+export const askedOf = Effect.fnUntraced(function* (target: string, flags: Flags, url?: string) {
+  const builtIn = BuiltIn.find(target)
+  const file =
+    builtIn !== undefined
+      ? `${ModuleFile.builtInScheme}${target}`
+      : !isAddress(target) && ModuleFile.isModule(target)
+        ? target
+        : undefined
+  const loaded = file === undefined ? undefined : yield* ModuleFile.load(file)
+  const scenarios =
+    loaded !== undefined
+      ? yield* attempt(() => moduleScenarios(loaded, flags))
+      : yield* attempt(
+          (): ReadonlyArray<ScenarioPlan> => [
+            {
+              name: "default",
+              startAfterSeconds: flags.startAfter,
+              load: loadOf(specOf(flags), "."),
+              source: sourceOf(target, flags)
+            }
+          ]
+        )
   const plan: Plan = {
     name: target,
     seed: flags.seed,
     gracefulStopSeconds: flags.gracefulStop,
     abortBelow: get(flags.abortBelow),
-    baseUrl: get(flags.baseUrl),
+    baseUrl: get(flags.baseUrl) ?? url ?? builtIn?.url,
     http: {
       connections: get(flags.connections) ?? (get(flags.rate) === undefined ? undefined : get(flags.concurrency)),
       keepAlive: !flags.noKeepAlive,
@@ -178,5 +195,10 @@ export const planOf = Effect.fnUntraced(function* (target: string, flags: Flags)
     },
     scenarios
   }
-  return plan
+  const thresholds = loaded?.test.thresholds === undefined ? [] : yield* Threshold.fromK6(loaded.test.thresholds)
+  const asked: Asked = { plan, thresholds }
+  return asked
 })
+
+/** The plan alone. */
+export const planOf = (target: string, flags: Flags) => Effect.map(askedOf(target, flags), ({ plan }) => plan)

@@ -6,6 +6,7 @@
 import { dirname, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
+import * as BuiltIn from "../builtin/BuiltIn.ts"
 import type { LoadTest } from "./Scenario.ts"
 
 export class BadScenario extends Data.TaggedError("@sluice/load-tester/BadScenario")<{ readonly message: string }> {}
@@ -32,9 +33,17 @@ const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.me
 
 export const isModule = (path: string): boolean => /\.[cm]?[jt]s$/.test(path)
 
+/** What the path of a scenario that comes with the tester begins with. */
+export const builtInScheme = "builtin:"
+
 export const load = (path: string): Effect.Effect<Loaded, BadScenario> =>
   Effect.tryPromise({
     try: async (): Promise<Loaded> => {
+      if (path.startsWith(builtInScheme)) {
+        const builtIn = BuiltIn.find(path.slice(builtInScheme.length))
+        if (builtIn === undefined) throw new Error("there is no such scenario")
+        return { test: builtIn.test, path, folder: "." }
+      }
       const full = resolve(path)
       const { default: test }: { readonly default?: unknown } = await import(pathToFileURL(full).href)
       if (!isLoadTest(test)) throw new Error("its default export must have scenarios, each with a function run")

@@ -8,7 +8,7 @@ import { random } from "../engine/Random.ts"
 import type { Network } from "../protocols/Network.ts"
 import { ErrorKind, type Recorder } from "../results/Recorder.ts"
 import * as Feed from "./Feed.ts"
-import { make as makeHttp } from "./http.ts"
+import { makeGrpc, make as makeHttp, makeWebSocket } from "./http.ts"
 import type { Loaded } from "./ModuleFile.ts"
 import type { Feeds, Scenario, User } from "./Scenario.ts"
 import { turns } from "./TargetWork.ts"
@@ -98,6 +98,13 @@ export const make = (options: Options): Work => {
       person.plannedAt = undefined
       return at
     }
+    const http = makeHttp({
+      network,
+      baseUrl: options.baseUrl ?? test.baseUrl,
+      step: (name, protocol) => recorder.step(scenario, name, protocol, group),
+      scheduledAt: begin,
+      counts: true
+    })
     const user: User = {
       id: person.id,
       iteration: person.iteration,
@@ -108,13 +115,9 @@ export const make = (options: Options): Work => {
       feed,
       check,
       think: (time, upTo) => think(person, time, upTo),
-      http: makeHttp({
-        network,
-        baseUrl: options.baseUrl ?? test.baseUrl,
-        step: (name) => recorder.step(scenario, name, "http", group),
-        scheduledAt: begin,
-        counts: true
-      }),
+      http,
+      grpc: makeGrpc(http),
+      ws: makeWebSocket(http),
       step: async (name, work) => {
         const step = recorder.step(scenario, name, "work", group)
         const scheduledAt = begin()

@@ -52,6 +52,33 @@ export interface Http {
   readonly delete: (url: string, options?: RequestOptions) => Promise<Answer>
 }
 
+/** What a call of gRPC came to. */
+export interface GrpcAnswer {
+  /** 0 where all is well; absent where there was no answer. */
+  readonly code: number | undefined
+  readonly error: string | undefined
+  /** The bytes of each message. */
+  readonly messages: ReadonlyArray<Uint8Array>
+  readonly millis: number
+}
+
+/**
+ * Calls `grpc://host:port/package.Service/Method` with the bytes of a message, or of the messages of a stream, and waits for
+ * all that come back.
+ */
+export type GrpcCall = (
+  address: string,
+  message: Uint8Array | ReadonlyArray<Uint8Array>,
+  options?: Pick<RequestOptions, "name" | "headers" | "counts">
+) => Promise<GrpcAnswer>
+
+/** Sends a message over a WebSocket, on a connection that is kept for the next, and waits for the next that comes. */
+export type WebSocketExchange = (
+  address: string,
+  message: string | Uint8Array,
+  options?: Pick<RequestOptions, "name" | "headers" | "counts">
+) => Promise<Answer>
+
 export type Feeds = Readonly<Record<string, FeedSpec>>
 
 /** One who goes through a scenario, again and again. */
@@ -67,6 +94,8 @@ export interface User<F extends Feeds = Feeds, Shared = unknown> {
   /** In [0, 1); the same numbers for the same seed. */
   readonly random: () => number
   readonly http: Http
+  readonly grpc: GrpcCall
+  readonly ws: WebSocketExchange
   /** Aborted when the run is cut. */
   readonly signal: AbortSignal
   /** The next row of a feed. */
@@ -105,18 +134,23 @@ export interface Scenario<F extends Feeds, Shared> {
   readonly load?: LoadSpec
   readonly startAfter?: string
   /** One iteration. One that fails is counted, and the next begins all the same. */
-  readonly run: (user: User<F, Shared>) => Task<unknown>
+  run(user: User<F, Shared>): Task<unknown>
 }
 
-/** What a file of scenarios exports as its default. */
+/**
+ * What a file of scenarios exports as its default. What takes the set-up's answer is a method, so that a test of any such
+ * answer is a `LoadTest`: the engine hands each the answer of its own set-up.
+ */
 export interface LoadTest<F extends Feeds = Feeds, Shared = unknown> {
-  /** What addresses count from that are no full ones. `--base-url` goes before it. */
+  /** What addresses count from that are no full ones. `--url` goes before it. */
   readonly baseUrl?: string
   readonly feeds?: F
+  /** What the run has to hold, in the words of k6: `{ http_req_duration: ["p(95)<200"] }`. */
+  readonly thresholds?: Readonly<Record<string, ReadonlyArray<string>>>
   /** Done before load begins, once in each thread; nothing of it counts. */
   readonly setUp?: (tools: Tools) => Task<Shared>
   /** Done when all is over. */
-  readonly tearDown?: (shared: Shared, tools: Tools) => Task<unknown>
+  tearDown?(shared: Shared, tools: Tools): Task<unknown>
   readonly scenarios: Readonly<Record<string, Scenario<F, Shared>>>
 }
 

@@ -5,6 +5,7 @@ import type { Lane, Work } from "../engine/Load.ts"
 import type { Receiver } from "../protocols/Exchange.ts"
 import type { Call, Network } from "../protocols/Network.ts"
 import type { Recorder } from "../results/Recorder.ts"
+import { protocolOf } from "./http.ts"
 import type { Target } from "./Targets.ts"
 
 /**
@@ -44,10 +45,9 @@ export const make = ({ network, recorder, scenario, targets }: Options): Work =>
   const number = recorder.scenario(scenario)
   const calls = targets.map(({ body, headers, method, name, url: address }): Call => {
     const url = new URL(address)
-    const protocol = url.protocol.startsWith("ws") ? "ws" : url.protocol.startsWith("grpc") ? "grpc" : "http"
     return network.prepare(
       { method, url, headers, body: body === undefined ? undefined : Buffer.from(body, "base64") },
-      recorder.step(number, name, protocol)
+      recorder.step(number, name, protocolOf(url))
     )
   })
   const next = turns(targets.map(({ weight }) => weight))
