@@ -124,7 +124,16 @@ export const make = (options: Options = {}): Listener => {
     ...(isNode() ? { ServerResponse: oneWriteResponse(http) } : undefined)
   })
   server.maxConnections = maxConnections
-  server.maxRequestsPerSocket = whole("maxRequestsPerConnection", options.maxRequestsPerConnection ?? 0, 0)
+  const maxRequests = whole("maxRequestsPerConnection", options.maxRequestsPerConnection ?? 0, 0)
+  if (maxRequests > 0) {
+    // Node's own limit leaves the connection open, and refuses what comes on it.
+    const counts = new WeakMap<Socket, number>()
+    server.on("request", ({ socket }, response) => {
+      const count = (counts.get(socket) ?? 0) + 1
+      counts.set(socket, count)
+      if (count >= maxRequests) response.shouldKeepAlive = false
+    })
+  }
   let connections = 0
   let dropped = 0
   let refused = 0

@@ -1,5 +1,6 @@
 export * as Admission from "./Admission.ts"
 export * as ClientKey from "./ClientKey.ts"
+export * as FetchHandler from "./FetchHandler.ts"
 export * as Health from "./Health.ts"
 export * as Listener from "./Listener.ts"
 export * as Problem from "./Problem.ts"

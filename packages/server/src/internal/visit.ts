@@ -29,6 +29,7 @@ import type { Deadlines } from "./deadlines.ts"
 import type { Gate } from "./gate.ts"
 import { withFields } from "./headers.ts"
 import type { Overload } from "./overload.ts"
+import { PeerAddress } from "./peer.ts"
 import { type ClassTelemetry, type Outcome, outcomeOfStatus } from "./telemetry.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -76,12 +77,14 @@ export interface Route {
 /** Reads of a request what is asked for, since to read headers is to parse them. */
 class Facts implements RequestFacts {
   private readonly request: Request
-  constructor(request: Request) {
+  private readonly context: Context.Context<never>
+  constructor(request: Request, context: Context.Context<never>) {
     this.request = request
+    this.context = context
   }
   get remoteAddress(): string | undefined {
     const address: Option.Option<string> = this.request.remoteAddress
-    return address._tag === "Some" ? address.value : undefined
+    return address._tag === "Some" ? address.value : Context.get(this.context, PeerAddress)
   }
   get headers(): RequestFacts["headers"] {
     return this.request.headers
@@ -136,7 +139,7 @@ class Visit {
     }
     const { rate } = core
     if (rate === undefined) return this.enter(request, headers, route, handler)
-    const client = core.keyOf(new Facts(request))
+    const client = core.keyOf(new Facts(request, this.context))
     const decided = (decision: RateLimiter.Decision): Effect.Effect<Response, E, R> => {
       this.fields ??= {}
       rate.write(this.fields, decision)
