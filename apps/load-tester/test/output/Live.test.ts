@@ -1,4 +1,4 @@
-import { expect, it } from "@effect/vitest"
+import { expect, it, vi } from "vitest"
 import * as LiveView from "../../src/output/LiveView.ts"
 import * as Progress from "../../src/output/Progress.ts"
 import { make } from "./sample.ts"
@@ -90,4 +90,25 @@ it("draws a run of an hour fast enough for its rate of frames", () => {
   const lines = LiveView.render({ ...frame, result })
   expect(lines.length).toBeLessThan(30)
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(160)
+})
+
+it("tells a line every five seconds where there is no terminal, and draws twice a second where there is", () => {
+  vi.useFakeTimers()
+  try {
+    const read = () => make({ seconds: 3 })
+    const shown = (mode: Progress.Mode) => {
+      const { written, ...to } = screen(true)
+      const end = Progress.show({ mode, screen: to, read, plannedSeconds: 30 })
+      vi.advanceTimersByTime(10_000)
+      end()
+      vi.advanceTimersByTime(10_000)
+      return written
+    }
+    expect(shown("quiet")).toEqual([])
+    const line = `${LiveView.line(read())}\n`
+    expect(shown("plain")).toEqual([line, line])
+    expect(shown("live")).toHaveLength(21)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -1,0 +1,146 @@
+// The command line, from load to report: a child process against a server in this one.
+
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer, type Server } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { write } from "../src/output/Files.ts"
+import * as Codec from "../src/results/Codec.ts"
+import { make } from "./output/sample.ts"
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
+const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : []
+const folder = mkdtempSync(join(tmpdir(), "sluice-load-"))
+const file = (name: string): string => join(folder, name)
+
+let server: Server | undefined
+let url = ""
+
+beforeAll(async () => {
+  const started = createServer((request, response) => {
+    response.writeHead(request.url === "/broken" ? 503 : 200).end("hello")
+  })
+  server = started
+  await new Promise<void>((resolve) => started.listen(0, "127.0.0.1", () => resolve()))
+  const address = started.address()
+  url = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+  const minute = { seconds: 60, perSecond: 50, slowSecond: -1 }
+  for (const [name, result] of [
+    ["before.slr", make(minute)],
+    ["same.slr", make({ ...minute, seed: 8 })],
+    ["slower.slr", make({ ...minute, seed: 9, slowness: 1.5 })]
+  ] as const) {
+    await Effect.runPromise(write(file(name), Codec.encode(result)))
+  }
+})
+
+afterAll(() => {
+  server?.closeAllConnections()
+  server?.close()
+  rmSync(folder, { recursive: true })
+})
+
+const run = async (...args: ReadonlyArray<string>) => {
+  const child = spawn(process.execPath, [...runtimeArguments, main, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+  let stdout = ""
+  let stderr = ""
+  child.stdout.on("data", (chunk) => {
+    stdout += String(chunk)
+  })
+  child.stderr.on("data", (chunk) => {
+    stderr += String(chunk)
+  })
+  const [code] = await once(child, "close")
+  return { code, stdout, stderr }
+}
+
+it("keeps what a run came to in every form that is asked for", async () => {
+  const outs = ["run.slr", "run.html", "run.json", "run.csv", "run.txt", "run.prom", "junit=run.xml"]
+  const { code, stdout } = await run(
+    "run",
+    `${url}/`,
+    "--rate",
+    "100",
+    "--duration",
+    "1s",
+    "--quiet",
+    "--threshold",
+    "http_req_failed: rate<0.01",
+    ...outs.flatMap((out) => ["--out", out.includes("=") ? `junit=${file("run.xml")}` : file(out)])
+  )
+  expect(code).toBe(0)
+  expect(stdout).toContain("✓ http_req_failed: rate<0.01   rate=0.00%")
+  expect(stdout).toMatch(/http_reqs\.+: 100 /)
+  for (const out of outs) expect(existsSync(file(out.replace("junit=", "")))).toBe(true)
+  expect(JSON.parse(readFileSync(file("run.json"), "utf8"))).toMatchObject({ version: 1, total: { requests: 100 } })
+  expect(readFileSync(file("run.xml"), "utf8")).toContain('tests="1" failures="0"')
+}, 60_000)
+
+it("ends with 99 when a threshold is crossed, with a line on what", async () => {
+  const { code, stderr, stdout } = await run(
+    "run",
+    `${url}/broken`,
+    ...["-c", "2", "-n", "20", "--quiet", "--summary", "json", "--threshold", "http_req_failed: rate<0.01"]
+  )
+  expect(code).toBe(99)
+  expect(stderr).toBe("sluice-load: thresholds were crossed: http_req_failed: rate<0.01\n")
+  expect(JSON.parse(stdout)).toMatchObject({ passed: false, total: { requests: 20, errors: { status_5xx: 20 } } })
+}, 60_000)
+
+it("ends a run as soon as it may not go on", async () => {
+  const { code, stdout } = await run(
+    "run",
+    `${url}/broken`,
+    ...["--rate", "50", "-d", "1m", "--quiet", "--summary", "json", "--abort-on", "http_req_failed: rate<0.5"]
+  )
+  expect(code).toBe(99)
+  expect(JSON.parse(stdout).durationSeconds).toBeLessThan(20)
+}, 60_000)
+
+it("refuses what it cannot do, before it puts load on anything", async () => {
+  const { code, stderr, stdout } = await run("run", `${url}/`, "--threshold", "nonsense")
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+  expect(stderr).toContain("sluice-load: Cannot read the threshold nonsense: ")
+}, 60_000)
+
+it("merges results, and reports on what was merged", async () => {
+  const merged = await run("merge", file("before.slr"), file("same.slr"), "-o", file("merged.slr"))
+  expect(merged.stdout).toBe(`2 results, 6,000 requests, 2 recorders: ${file("merged.slr")}\n`)
+  const report = await run("report", file("merged.slr"), "--threshold", "reqs: count<6000", "-o", file("merged.html"))
+  expect(report.code).toBe(99)
+  expect(report.stdout).toContain("6,000 requests in 1m0s by 2 recorders")
+  expect(readFileSync(file("merged.html"), "utf8")).toContain("1 of 1 thresholds crossed")
+  const broken = await run("report", main)
+  expect(broken).toMatchObject({
+    code: 1,
+    stderr: `sluice-load: Cannot read ${main} as a result: it does not begin as a result does\n`
+  })
+}, 60_000)
+
+it("compares two runs, and ends with 99 if the second is worse", async () => {
+  const same = await run("compare", file("before.slr"), file("same.slr"))
+  expect(same.code).toBe(0)
+  const slower = await run("compare", file("before.slr"), file("slower.slr"), "-o", file("compare.json"))
+  expect(slower.code).toBe(99)
+  expect(slower.stdout).toMatch(/^p50 +\S+ +\S+ +\+\d+\.\d % +\[.*\] +✗ worse$/m)
+  expect(JSON.parse(readFileSync(file("compare.json"), "utf8"))).toMatchObject({ verdict: "worse", confidence: 0.99 })
+  expect((await run("compare", file("slower.slr"), file("before.slr"))).stdout).toContain("✓ The second run is better")
+}, 60_000)
+
+it("finds the capacity of a server, up to the rate that is allowed", async () => {
+  const { code, stdout } = await run(
+    "capacity",
+    `${url}/`,
+    ...["--slo", "p(50)<10s", "--start", "20", "--max", "40", "--each", "1s", "--warm-up", "0s", "--confirm", "1"],
+    ...["-o", file("capacity.html"), "-o", file("capacity.json")]
+  )
+  expect(code).toBe(0)
+  expect(stdout).toContain("The objective held at 40/s, the greatest rate that was allowed.")
+  expect(JSON.parse(readFileSync(file("capacity.json"), "utf8"))).toMatchObject({ rate: 40, confirmed: true })
+  expect(readFileSync(file("capacity.html"), "utf8")).toContain('aria-label="Latency against load"')
+}, 60_000)
