@@ -15,14 +15,14 @@ import {
   OpenApi
 } from "effect/http-api"
 import { STEPS } from "./Machine.ts"
+import { TEXT_LEAST, TEXT_MOST } from "./Pipeline.ts"
 import * as Problems from "./Problems.ts"
+import type { Person } from "./Users.ts"
 
-export const TEXT_LEAST = 10
-export const TEXT_MOST = 50_000
 export const INPUT_MOST = 10_000
 
-/** Who asks, for the audit trail. */
-export class Caller extends Context.Service<Caller, { readonly name: string }>()("fir-pipeline/Caller") {}
+/** Who asks, and what he may do. */
+export class Caller extends Context.Service<Caller, Person>()("fir-pipeline/Caller") {}
 
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "fir-pipeline/Authorization",
@@ -47,9 +47,19 @@ const SessionId = Schema.String.annotate({ description: "The session, as /proces
 export const ComplaintText = Schema.String.check(Schema.isMinLength(TEXT_LEAST), Schema.isMaxLength(TEXT_MOST))
 const UserInput = Schema.String.check(Schema.isMaxLength(INPUT_MOST))
 
+const Urgent = Schema.optionalKey(
+  Schema.Union([Schema.Boolean, Schema.Literals(["true", "false", "1", "0", "on", "off", ""])]).annotate({
+    description: "Whether it goes before what is not urgent"
+  })
+)
+
 export const ProcessPayload = Schema.Struct({
-  text: ComplaintText.annotate({ description: "The complaint, in any language" })
+  text: ComplaintText.annotate({ description: "The complaint, in any language" }),
+  urgent: Urgent
 })
+
+/** What comes with a file instead of a text. */
+export const FilePayload = Schema.Struct({ urgent: Urgent })
 
 export const ProcessResult = Schema.Struct({
   success: Schema.Boolean,
@@ -57,7 +67,14 @@ export const ProcessResult = Schema.Struct({
   steps: Schema.Array(Schema.String),
   requires_validation: Schema.Boolean,
   current_step: Schema.String,
-  content_for_validation: Content
+  content_for_validation: Content,
+  duplicate_of: Schema.optionalKey(
+    Schema.Struct({
+      session_id: Schema.String,
+      created_at: Schema.String,
+      fir_number: Schema.NullOr(Schema.String)
+    }).annotate({ description: "The same complaint, submitted before" })
+  )
 })
 
 export const ValidatePayload = Schema.Struct({
@@ -98,6 +115,8 @@ export const StatusResult = Schema.Struct({
   status: Schema.Literals(["processing", "awaiting_validation", "completed", "expired"]),
   current_step: Schema.String,
   awaiting_validation: Schema.Boolean,
+  urgent: Schema.Boolean,
+  place: Schema.NullOr(Schema.Number).annotate({ description: "Its place in the line, while it waits for one" }),
   content: Content,
   validation_history: Schema.Array(
     Schema.Struct({
@@ -111,6 +130,13 @@ export const StatusResult = Schema.Struct({
   ),
   created_at: Schema.String,
   last_activity: Schema.String
+})
+
+export const VersionsResult = Schema.Struct({
+  session_id: Schema.String,
+  versions: Schema.Array(
+    Schema.Struct({ version: Schema.Number, step: Schema.String, at: Schema.String, content: Content })
+  )
 })
 
 export const AuthenticatePayload = Schema.Struct({
@@ -172,19 +198,33 @@ export const MetricsResult = Schema.Struct({
   rate_limiter: Schema.Struct({ active_clients: Schema.Number })
 })
 
+const ServerReliability = Schema.Struct({
+  breaker: Schema.Literals(["closed", "open", "half_open"]),
+  retry_after: Schema.Number,
+  failures_to_open: Schema.Number,
+  open_seconds: Schema.Number,
+  attempts: Schema.Number
+})
+
 export const ReliabilityResult = Schema.Struct({
-  model_server: Schema.Struct({
-    breaker: Schema.Literals(["closed", "open", "half_open"]),
-    retry_after: Schema.Number,
-    failures_to_open: Schema.Number,
-    open_seconds: Schema.Number,
-    attempts: Schema.Number
-  }),
-  timeouts: Schema.Struct({ inference_seconds: Schema.Number, clause_check_seconds: Schema.Number })
+  model_server: ServerReliability,
+  asr_ocr_server: ServerReliability,
+  timeouts: Schema.Struct({
+    inference_seconds: Schema.Number,
+    clause_check_seconds: Schema.Number,
+    asr_seconds: Schema.Number,
+    ocr_seconds: Schema.Number
+  })
 })
 
 const ProcessForm = ProcessPayload.pipe(HttpApiSchema.asFormUrlEncoded())
-const ProcessMultipart = Schema.Struct({ text: Schema.String }).pipe(HttpApiSchema.asMultipart())
+const File = Schema.optionalKey(Schema.Unknown.annotate({ description: "Instead of a text" }))
+const ProcessMultipart = Schema.Struct({
+  text: Schema.optionalKey(Schema.String),
+  image: File,
+  audio: File,
+  urgent: Schema.optionalKey(Schema.String)
+}).pipe(HttpApiSchema.asMultipart())
 const step = [
   Problems.NotFound,
   Problems.ConflictProblem,
@@ -192,13 +232,18 @@ const step = [
   Problems.ModelTimedOut
 ] as const
 
-export const Reports = HttpApiGroup.make("reports")
+const bytes = (contentType: string) => Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType }))
+
+export const Sessions = HttpApiGroup.make("sessions")
   .add(
     HttpApiEndpoint.post("process", "/process", {
       payload: [ProcessPayload, ProcessForm, ProcessMultipart],
       success: ProcessResult,
-      error: [...Problems.refusals, ...Problems.bodyRefusals, Problems.ConflictProblem]
-    }).annotate(OpenApi.Description, "Takes a complaint and opens a session for it."),
+      error: [...Problems.refusals, ...Problems.bodyRefusals, Problems.ConflictProblem, Problems.ModelTimedOut]
+    }).annotate(
+      OpenApi.Description,
+      "Takes a complaint and opens a session for it: exactly one of a text, an image (PNG, JPEG) or a recording (WAV, MP3)."
+    ),
     HttpApiEndpoint.post("validate", "/validate", {
       payload: ValidatePayload,
       success: ValidateResult,
@@ -212,12 +257,28 @@ export const Reports = HttpApiGroup.make("reports")
       success: StatusResult,
       error: [...Problems.refusals, Problems.NotFound]
     }).annotate(OpenApi.Description, "Where a session stands, and every answer that was given."),
+    HttpApiEndpoint.get("events", "/session/:id/events", {
+      params: { id: SessionId },
+      success: bytes("text/event-stream"),
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "What becomes of a session, as server-sent events, until it is complete."),
+    HttpApiEndpoint.get("versions", "/session/:id/versions", {
+      params: { id: SessionId },
+      success: VersionsResult,
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "What a session held after each of its changes."),
     HttpApiEndpoint.post("regenerate", "/regenerate/:id", {
       params: { id: SessionId },
       payload: RegeneratePayload,
       success: RegenerateResult,
       error: [...Problems.refusals, ...Problems.bodyRefusals, ...step]
-    }).annotate(OpenApi.Description, "Makes the current step again, with what the officer adds."),
+    }).annotate(OpenApi.Description, "Makes the current step again, with what the officer adds.")
+  )
+  .middleware(Authorization)
+  .middleware(RateLimited)
+
+export const Records = HttpApiGroup.make("records")
+  .add(
     HttpApiEndpoint.post("authenticate", "/authenticate", {
       payload: AuthenticatePayload,
       success: AuthenticateResult,
@@ -228,7 +289,7 @@ export const Reports = HttpApiGroup.make("reports")
         Problems.ConflictProblem,
         Problems.Forbidden
       ]
-    }).annotate(OpenApi.Description, "Finalises a report."),
+    }).annotate(OpenApi.Description, "Finalises a report, which a station head may do."),
     HttpApiEndpoint.get("fir", "/fir/:number", {
       params: { number: Schema.String },
       success: FirResult,
@@ -240,22 +301,32 @@ export const Reports = HttpApiGroup.make("reports")
       error: [...Problems.refusals, Problems.NotFound]
     }).annotate(OpenApi.Description, "A report with its text."),
     HttpApiEndpoint.get("listFirs", "/list_firs", {
-      query: { cursor: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.String) },
+      query: {
+        cursor: Schema.optionalKey(Schema.String),
+        limit: Schema.optionalKey(Schema.String),
+        search: Schema.optionalKey(Schema.String)
+      },
       success: ListResult,
       error: [...Problems.refusals, Problems.Invalid]
-    }).annotate(OpenApi.Description, "The reports, newest first."),
+    }).annotate(OpenApi.Description, "The reports, newest first; those that hold every word of `search`.")
+  )
+  .middleware(Authorization)
+  .middleware(RateLimited)
+
+export const Operations = HttpApiGroup.make("operations")
+  .add(
     HttpApiEndpoint.get("metrics", "/metrics", {
       success: MetricsResult,
       error: [...Problems.refusals]
     }).annotate(OpenApi.Description, "What the last hour brought."),
     HttpApiEndpoint.get("reliability", "/reliability", { success: ReliabilityResult }).annotate(
       OpenApi.Description,
-      "Whether the model server is asked, and how often and how long."
+      "Whether the model servers are asked, and how often and how long."
     ),
-    HttpApiEndpoint.post("resetBreaker", "/reliability/reset", { success: ReliabilityResult }).annotate(
-      OpenApi.Description,
-      "Asks the model server again at once, whatever has failed before."
-    ),
+    HttpApiEndpoint.post("resetBreaker", "/reliability/reset", {
+      success: ReliabilityResult,
+      error: [Problems.Forbidden]
+    }).annotate(OpenApi.Description, "Asks the model servers again at once, whatever has failed before."),
     HttpApiEndpoint.get("prometheus", "/prometheus/metrics", {
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
       error: [...Problems.refusals]
@@ -268,11 +339,21 @@ export const System = HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/health", { success: HealthResult }).annotate(
     OpenApi.Description,
     "Whether the server and what it needs are well. Needs no key."
-  )
+  ),
+  HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("alive") }) }).annotate(
+    OpenApi.Description,
+    "Answers as long as the process does. Needs no key."
+  ),
+  HttpApiEndpoint.get("ready", "/ready", {
+    success: Schema.Struct({ status: Schema.Literal("ready") }),
+    error: [...Problems.refusals]
+  }).annotate(OpenApi.Description, "Whether requests may be sent here: the database answers. Needs no key.")
 )
 
 export const Api = HttpApi.make("fir-pipeline")
-  .add(Reports)
+  .add(Sessions)
+  .add(Records)
+  .add(Operations)
   .add(System)
   .annotateMerge(
     OpenApi.annotations({

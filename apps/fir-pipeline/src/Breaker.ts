@@ -15,12 +15,21 @@ export interface BreakerState {
   readonly retryAfterSeconds: number
 }
 
-export interface BreakerApi {
+/** The servers, each with a breaker of its own. */
+export const SERVERS = ["model_server", "asr_ocr_server"] as const
+export type ServerName = (typeof SERVERS)[number]
+
+/** The breaker of one server. */
+export interface ServerBreaker {
   /** Runs a call unless the server rests; `isFault` says which failures are the server's. */
   guard<A, E, R>(call: Effect.Effect<A, E, R>, isFault: (error: E) => boolean): Effect.Effect<A, E | Resting, R>
   readonly state: Effect.Effect<BreakerState>
   /** Forgets what has failed. */
   readonly reset: Effect.Effect<void>
+}
+
+export interface BreakerApi {
+  of(server: ServerName): ServerBreaker
 }
 
 export const Breaker: Context.Service<BreakerApi, BreakerApi> = Context.Service<BreakerApi>("fir-pipeline/Breaker")
@@ -56,41 +65,44 @@ export const layer = (options: { readonly failures: number; readonly longestOpen
         tripPolicy: CircuitBreaker.consecutive(options.failures),
         openDuration: openings(options.longestOpenSeconds)
       })
-      // A reset is a new key: calls of the old one can no longer open the new circuit.
-      let generation = 0
-      const key = () => `model server ${generation}`
-      const api: BreakerApi = {
-        guard: (call, isFault) => {
-          const faults = new Set<unknown>()
-          return Effect.suspend(() =>
-            breaker.execute(
-              Effect.tapError(call, (error) => Effect.sync(() => void (isFault(error) && faults.add(error)))),
-              {
-                key: key(),
-                classify: (exit) =>
-                  Exit.isSuccess(exit)
-                    ? CircuitBreaker.success
-                    : faults.size > 0
-                      ? CircuitBreaker.failure()
-                      : CircuitBreaker.ignored
-              }
+      const ofServer = (server: ServerName): ServerBreaker => {
+        // A reset is a new key: calls of the old one can no longer open the new circuit.
+        let generation = 0
+        const key = () => `${server} ${generation}`
+        return {
+          guard: (call, isFault) => {
+            const faults = new Set<unknown>()
+            return Effect.suspend(() =>
+              breaker.execute(
+                Effect.tapError(call, (error) => Effect.sync(() => void (isFault(error) && faults.add(error)))),
+                {
+                  key: key(),
+                  classify: (exit) =>
+                    Exit.isSuccess(exit)
+                      ? CircuitBreaker.success
+                      : faults.size > 0
+                        ? CircuitBreaker.failure()
+                        : CircuitBreaker.ignored
+                }
+              )
+            ).pipe(
+              Effect.mapError((error) =>
+                error instanceof CircuitBreaker.CircuitBreakerError
+                  ? new Resting({ retryAfter: error.reason._tag === "CircuitOpen" ? error.reason.retryAfter : PROBING })
+                  : error
+              )
             )
-          ).pipe(
-            Effect.mapError((error) =>
-              error instanceof CircuitBreaker.CircuitBreakerError
-                ? new Resting({ retryAfter: error.reason._tag === "CircuitOpen" ? error.reason.retryAfter : PROBING })
-                : error
-            )
-          )
-        },
-        state: Effect.suspend(() => breaker.state(key())).pipe(
-          Effect.map(told),
-          Effect.catch(() => Effect.succeed(CLOSED))
-        ),
-        reset: Effect.sync(() => {
-          generation++
-        })
+          },
+          state: Effect.suspend(() => breaker.state(key())).pipe(
+            Effect.map(told),
+            Effect.catch(() => Effect.succeed(CLOSED))
+          ),
+          reset: Effect.sync(() => {
+            generation++
+          })
+        }
       }
-      return api
+      const breakers = { model_server: ofServer("model_server"), asr_ocr_server: ofServer("asr_ocr_server") }
+      return { of: (server) => breakers[server] } satisfies BreakerApi
     })
   ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))

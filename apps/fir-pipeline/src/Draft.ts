@@ -34,6 +34,8 @@ const Considered = Schema.Struct({
 
 export const Draft = Schema.Struct({
   transcript: Schema.String,
+  /** What the transcript was read or heard from, if it was not typed. */
+  source: Schema.optionalKey(Schema.Literals(["image", "audio"])),
   notes: Schema.Array(Schema.Struct({ step: Schema.String, text: Schema.String })),
   summary: Schema.optionalKey(Schema.String),
   violations: Schema.optionalKey(Schema.Array(ViolationSchema)),
@@ -57,7 +59,12 @@ export const contentOf = (step: string, draft: Draft): Content => {
   const facts = factsOf(draft)
   switch (step) {
     case "transcript_review":
-      return { transcript: draft.transcript, facts, missing: missing(facts) }
+      return {
+        transcript: draft.transcript,
+        ...(draft.source === undefined ? {} : { source: draft.source }),
+        facts,
+        missing: missing(facts)
+      }
     case "summary_review":
       return { summary: draft.summary, original_transcript: draft.transcript, facts, missing: missing(facts) }
     case "violations_review":
@@ -107,8 +114,32 @@ const chosen = (offence: Offence): Violation => ({
   status: "confirmed"
 })
 
+const TRANSCRIPT = /^[^\S\n]*Transcript[^\S\n]*:[^\S\n]*/imu
+
+/**
+ * What the officer wrote, parted: from a line `Transcript:` on, it is the whole transcript as it should be; what is before
+ * it are notes.
+ */
+export const parted = (input: string): { readonly notes: string; readonly transcript: string | undefined } => {
+  const found = TRANSCRIPT.exec(input)
+  if (found === null) return { notes: input, transcript: undefined }
+  return { notes: input.slice(0, found.index).trim(), transcript: input.slice(found.index + found[0].length).trim() }
+}
+
+/** Takes what the officer wrote at a step into the draft. */
+export const note = (law: Law, draft: Draft, step: string, input: string): Effect.Effect<Draft, BadEdit> =>
+  Effect.suspend(() => {
+    const { notes, transcript } = parted(input)
+    if (transcript !== undefined && step !== "transcript_review") {
+      return Effect.fail(new BadEdit({ detail: "The transcript can be corrected while it is reviewed" }))
+    }
+    if (transcript === "") return Effect.fail(new BadEdit({ detail: "A transcript cannot be empty" }))
+    const noted = notes === "" ? draft : { ...draft, notes: [...draft.notes, { step, text: notes }] }
+    return edit(law, transcript === undefined ? noted : { ...noted, transcript }, notes)
+  })
+
 /** Follows the lines by which an officer changes what was made: sections, summary and narrative. */
-export const edit = (law: Law, draft: Draft, input: string): Effect.Effect<Draft, BadEdit> =>
+const edit = (law: Law, draft: Draft, input: string): Effect.Effect<Draft, BadEdit> =>
   Effect.gen(function* () {
     let edited = draft
     for (const line of input.split("\n")) {

@@ -14,6 +14,11 @@ import type { Overloaded } from "./Limits.ts"
 import type { Event } from "./Machine.ts"
 import type { ModelError } from "./Models.ts"
 import type { Earlier, HistoryEntry, Session, StoreError, Version } from "./Store.ts"
+import type { Upload } from "./Uploads.ts"
+
+/** Signs that a complaint has. */
+export const TEXT_LEAST = 10
+export const TEXT_MOST = 50_000
 
 export class SessionNotFound extends Data.TaggedError("SessionNotFound")<{ readonly sessionId: string }> {}
 /** The session does not take this answer now. */
@@ -21,7 +26,11 @@ export class NotAwaiting extends Data.TaggedError("NotAwaiting")<{ readonly deta
 /** Another answer to the same question came first, or is being worked on. */
 export class Conflict extends Data.TaggedError("Conflict")<{ readonly detail: string }> {}
 
+/** Nothing that could be a complaint was found in the file. */
+export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly detail: string }> {}
+
 export type PipelineError =
+  | Unreadable
   | Draft.BadEdit
   | SessionNotFound
   | NotAwaiting
@@ -43,7 +52,7 @@ export interface Outcome {
 }
 
 export interface Submission {
-  readonly complaint: string
+  readonly complaint: string | Upload
   readonly urgent: boolean
   readonly by: string
   readonly idempotencyKey?: string | undefined

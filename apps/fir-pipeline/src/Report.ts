@@ -25,6 +25,8 @@ export interface ReportInput {
   readonly registeredAt: number
   readonly facts: Facts
   readonly complaint: string
+  /** What the complaint was read or heard from, if it was not written here. */
+  readonly source?: "image" | "audio" | undefined
   readonly summary: string
   readonly narrative: string
   readonly violations: ReadonlyArray<Violation>
@@ -35,6 +37,11 @@ export const MISSING = "[MISSING]"
 /** The required fields for which nothing was found. */
 export const missing = (facts: Facts): ReadonlyArray<Field> => REQUIRED.filter((field) => facts[field] === undefined)
 
+const SOURCES = {
+  image: "an image, whose text was read by a machine and reviewed by the officer",
+  audio: "a recording, which was transcribed by a machine and reviewed by the officer"
+} as const
+
 const stamp = (millis: number): string => new Date(millis).toISOString().replace("T", " ").slice(0, 19)
 
 export const render = ({
@@ -43,6 +50,7 @@ export const render = ({
   firNumber,
   narrative,
   registeredAt,
+  source,
   summary,
   violations
 }: ReportInput): string => {
@@ -101,6 +109,7 @@ export const render = ({
     `   Action taken: ${field("actionTaken")}`,
     "",
     "6. THE COMPLAINT, IN ITS OWN WORDS",
+    ...(source === undefined ? [] : [`   Received as: ${SOURCES[source]}`]),
     ...complaint.split("\n").map((line) => `   ${line}`),
     "",
     ...(absent.length === 0 ? [] : [`TO BE SUPPLIED BEFORE SIGNING: ${absent.join(", ")}`, ""]),

@@ -121,6 +121,7 @@ export const makeSteps = ({ clauseCheckTimeoutSeconds, inferenceTimeoutSeconds, 
           registeredAt: now,
           facts: Draft.factsOf(state),
           complaint: state.transcript,
+          source: state.source,
           summary: state.summary ?? "",
           narrative: state.narrative ?? "",
           violations: state.violations ?? []

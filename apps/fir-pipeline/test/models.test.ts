@@ -4,11 +4,23 @@ import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Breaker from "../src/Breaker.ts"
 import * as Limits from "../src/Limits.ts"
-import * as Models from "../src/Models.ts"
+import { Models } from "../src/Models.ts"
+import * as ModelsLive from "../src/models/layer.ts"
 import type { Request } from "../src/Prompt.ts"
 import * as Telemetry from "../src/Telemetry.ts"
 
 const question: Request = { model: "summariser", prompt: "Task: summary\n", maxTokens: 100, temperature: 0.1 }
+
+const address = { url: "http://models", api: "guide" as const, model: "default", key: undefined }
+const options: ModelsLive.Options = {
+  modelServer: address,
+  asrOcrServer: { ...address, ocrModel: "default" },
+  ocrEngine: "server",
+  ocrLanguages: ["eng"],
+  asrTimeoutSeconds: 180,
+  ocrTimeoutSeconds: 120,
+  hedgeSeconds: 0
+}
 
 /** A model server that gives these answers in turn, the last one for ever. */
 const server = (...answers: ReadonlyArray<() => Response>) => {
@@ -19,7 +31,7 @@ const server = (...answers: ReadonlyArray<() => Response>) => {
       return HttpClientResponse.fromWeb(request, answer())
     })
   )
-  const layer = Models.layer("http://models").pipe(
+  const layer = ModelsLive.layer(options).pipe(
     Layer.provide(Telemetry.layer),
     Layer.provide(Limits.layer({ reports: 15, waitingReports: 200, modelCalls: 10 })),
     Layer.provideMerge(Breaker.layer({ failures: 5, longestOpenSeconds: 60 })),
@@ -30,7 +42,7 @@ const server = (...answers: ReadonlyArray<() => Response>) => {
 
 const good = () => Response.json({ result: "a summary" })
 const down = () => new Response(null, { status: 503 })
-const ask = Effect.flatMap(Models.Models, (models) => models.infer(question, 60))
+const ask = Effect.flatMap(Models, (models) => models.infer(question, 60))
 const askFor = (minutes: number) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(Effect.result(ask))
@@ -72,7 +84,7 @@ describe("a model server", () => {
     () => {
       const { asked, layer } = server(...Array.from({ length: 200 }, () => down))
       return Effect.gen(function* () {
-        const breaker = yield* Breaker.Breaker
+        const breaker = (yield* Breaker.Breaker).of("model_server")
         const seen = new Set<number>()
         for (let second = 0; second < 400; second++) {
           yield* Effect.forkChild(Effect.result(ask))
@@ -92,7 +104,7 @@ describe("a model server", () => {
   it.effect("that was only restarted is waited for, and the officer does not notice", () => {
     const { layer } = server(down, down, down, down, down, good)
     return Effect.gen(function* () {
-      const breaker = yield* Breaker.Breaker
+      const breaker = (yield* Breaker.Breaker).of("model_server")
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.forkChild(Effect.result(ask)))
       yield* TestClock.adjust("1 millis")
       assert.strictEqual((yield* breaker.state).state, "open")
@@ -103,14 +115,14 @@ describe("a model server", () => {
 
   it.effect("is unhealthy when it does not answer in time", () => {
     const client = HttpClient.make(() => Effect.never)
-    const layer = Models.layer("http://models").pipe(
+    const layer = ModelsLive.layer(options).pipe(
       Layer.provide(Telemetry.layer),
       Layer.provide(Limits.layer({ reports: 15, waitingReports: 200, modelCalls: 10 })),
       Layer.provide(Breaker.layer({ failures: 5, longestOpenSeconds: 60 })),
       Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
     )
     return Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(Effect.flatMap(Models.Models, ({ health }) => health))
+      const fiber = yield* Effect.forkChild(Effect.flatMap(Models, ({ health }) => health))
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).status, "unavailable")
     }).pipe(Effect.provide(layer))

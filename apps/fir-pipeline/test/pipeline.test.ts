@@ -39,7 +39,10 @@ const over = (infer: Infer, limits: { readonly reports?: number; readonly waitin
                 })
               )
             ),
-          health: Effect.succeed({ status: "healthy", message: "" })
+          transcribe: () => Effect.succeed(complaint),
+          read: () => Effect.succeed(complaint),
+          health: Effect.succeed({ status: "healthy", message: "" }),
+          asrOcrHealth: Effect.succeed({ status: "healthy", message: "" })
         }))
       )
     ),

@@ -88,10 +88,37 @@ const multipart = (
       const end = new TextDecoder("latin1").decode(body.subarray(-200))
       if (boundary === undefined || !end.includes(`--${boundary}--`)) throw new Error("The last boundary is missing")
       const data = await new Response(body, { headers: { "content-type": contentType } }).formData()
-      return Object.fromEntries(data.entries())
+      const entries = await Promise.all(
+        [...data.entries()].map(
+          async ([name, value]) =>
+            [name, typeof value === "string" ? value : new Uint8Array(await value.arrayBuffer())] as const
+        )
+      )
+      return onceEach(entries)
     },
-    catch: () => new Problems.BadRequest({ detail: "The multipart body cannot be read" })
+    catch: (cause) =>
+      new Problems.BadRequest({
+        detail: cause instanceof NamedTwice ? cause.message : "The multipart body cannot be read"
+      })
   })
+
+class NamedTwice extends Error {}
+
+/** What is given twice would be taken once, and nobody could say which. */
+const onceEach = <A>(entries: ReadonlyArray<readonly [string, A]>): Record<string, A> => {
+  const names = entries.map(([name]) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new NamedTwice(`The form has ${JSON.stringify(twice.slice(0, 100))} twice`)
+  return Object.fromEntries(entries)
+}
+
+/** A file among the fields of a form. */
+export const file = (fields: unknown, name: string): Uint8Array<ArrayBuffer> | undefined => {
+  const value = typeof fields === "object" && fields !== null ? Reflect.get(fields, name) : undefined
+  return value instanceof Uint8Array && value.buffer instanceof ArrayBuffer
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : undefined
+}
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -128,7 +155,9 @@ const kindOf = (contentType: string): Kind | undefined => {
 export const fields = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   allowed: ReadonlyArray<Kind>,
-  limit: number
+  limit: number,
+  /** The same for a form, which may carry a file. */
+  multipartLimit: number = limit
 ) {
   const contentType = request.headers["content-type"] ?? ""
   const kind = kindOf(contentType)
@@ -137,7 +166,7 @@ export const fields = Effect.fnUntraced(function* (
       detail: `The content type is ${contentType === "" ? "not given" : JSON.stringify(contentType.slice(0, 100))}; send ${allowed.join(" or ")}`
     })
   }
-  const body = yield* bytes(request, limit)
+  const body = yield* bytes(request, kind === "multipart" ? multipartLimit : limit)
   if (kind === "multipart") return yield* multipart(contentType, body)
   const text = yield* utf8(body)
   return kind === "json" ? yield* json(text) : yield* form(text)

@@ -1,18 +1,24 @@
 /**
  * The embedded model server: the HTTP interface of a real one, over rules.
  *
- * It holds no neural model and reaches no network, and says so in `/health`. It
- * is there so that the pipeline runs, is tested and is measured with nothing to
- * download; a latency profile makes it as slow as the models it stands for.
+ * It holds no neural model of its own and reaches no network, and says so in
+ * `/health`. It is there so that the pipeline runs, is tested and is measured with
+ * nothing to download; a latency profile makes it as slow as the models it stands
+ * for. Images it has read by the system's tesseract, where that is installed; of a
+ * recording it reads the transcript that the file carries.
  *
  * @module
  */
-import { type Duration, Effect, Layer, Schema } from "effect"
+import { type Duration, Effect, Layer, Result, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as Body from "../internal/body.ts"
 import type * as Law from "../law/Law.ts"
+import * as Tesseract from "../models/tesseract.ts"
 import { type Task, taskOf } from "../Prompt.ts"
 import type { LatencyProfile } from "../Settings.ts"
+import { sniff, type Upload } from "../Uploads.ts"
 import { answer } from "./rules.ts"
+import { transcriptIn } from "./transcripts.ts"
 
 const MODELS = ["summariser", "bns_check", "fir_summariser"] as const
 
@@ -38,6 +44,9 @@ const SLOWNESS: Readonly<Record<LatencyProfile, number>> = { none: 0, fast: 1 / 
 /** How long the profile takes for a task. */
 export const latency = (profile: LatencyProfile, task: Task): Duration.Input => GUIDE_MILLIS[task] * SLOWNESS[profile]
 
+const FILE_MOST = 101 * 1024 * 1024
+const OCR_LANGUAGES = ["eng", "hin"]
+
 const problem = (status: number, detail: string) => HttpServerResponse.jsonUnsafe({ detail }, { status })
 
 /** The routes of the server. */
@@ -56,23 +65,54 @@ export const routes = (law: Law.Law, profile: LatencyProfile) => {
     Effect.catchTag("SchemaError", ({ message }) => Effect.succeed(problem(422, message))),
     Effect.catchTag("HttpServerError", () => Effect.succeed(problem(400, "Cannot read the request")))
   )
-  const health = HttpServerResponse.jsonUnsafe({
-    status: "healthy",
-    models: MODELS,
-    models_loaded: { llm: "rules", asr: false, ocr: false },
-    latency_profile: profile,
-    message:
-      "A rule-based extractor that picks sentences and compares wordings. No neural model is loaded and no network is used; speech and images cannot be read."
+  const health = Effect.gen(function* () {
+    const ocr = yield* Effect.result(Tesseract.languages)
+    return HttpServerResponse.jsonUnsafe({
+      status: "healthy",
+      models: MODELS,
+      models_loaded: { llm: "rules", asr: false, ocr: Result.isSuccess(ocr) ? "tesseract" : false },
+      latency_profile: profile,
+      message: `A rule-based extractor that picks sentences and compares wordings. No neural model is loaded for text and no network is used. ${
+        Result.isSuccess(ocr)
+          ? `Images are read by the tesseract that is installed (${ocr.success.join(", ")})`
+          : "Images cannot be read: tesseract is not installed"
+      }; speech is not heard, but a transcript that a recording carries is read.`
+    })
   })
-  const unloaded = (what: string) =>
-    HttpServerResponse.jsonUnsafe(
-      { success: false, detail: `Cannot read ${what}: the embedded model server has no model for it` },
-      { status: 503 }
+  const unable = (what: string, why: string) =>
+    HttpServerResponse.jsonUnsafe({ success: false, detail: `Cannot read ${what}: ${why}` }, { status: 503 })
+
+  /** What is done with the file that came in, if it is of the right kind. */
+  const withFile = (
+    kind: Upload["kind"],
+    use: (upload: Upload) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+  ) =>
+    Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const fields = yield* Body.fields(request, ["multipart"], FILE_MOST)
+      const file = Body.file(fields, kind)
+      const upload = file === undefined ? undefined : sniff(file)
+      return upload?.kind === kind ? yield* use(upload) : problem(415, `Send the ${kind} as ${kind}`)
+    }).pipe(Effect.catch(({ detail = "", status }) => Effect.succeed(problem(status, detail))))
+
+  const ocr = withFile("image", (upload) =>
+    Effect.match(Tesseract.read(upload, OCR_LANGUAGES), {
+      onFailure: ({ message }) => unable("images", message),
+      onSuccess: (extracted_text) => HttpServerResponse.jsonUnsafe({ success: true, extracted_text })
+    })
+  )
+  const asr = withFile("audio", (upload) => {
+    const transcript = transcriptIn(upload)
+    return Effect.succeed(
+      transcript === undefined
+        ? unable("speech", "the embedded model server has no model for it, and the recording carries no transcript")
+        : HttpServerResponse.jsonUnsafe({ success: true, transcript })
     )
+  })
   return Layer.mergeAll(
     HttpRouter.add("POST", "/inference", inference),
-    HttpRouter.add("GET", "/health", Effect.succeed(health)),
-    HttpRouter.add("POST", "/asr", Effect.succeed(unloaded("speech"))),
-    HttpRouter.add("POST", "/ocr", Effect.succeed(unloaded("images")))
+    HttpRouter.add("GET", "/health", health),
+    HttpRouter.add("POST", "/asr", asr),
+    HttpRouter.add("POST", "/ocr", ocr)
   )
 }

@@ -42,10 +42,7 @@ export const makeAnswer = ({ find, kept, law, limits, make, store, telemetry, wo
     const to = next(isStep(step) ? step : "expired", event)
     if (!isStep(step) || to === undefined) return yield* new NotAwaiting({ detail: `The session is ${step}` })
     const before = yield* Effect.orDie(Draft.decode(session.state))
-    const noted: Draft.Draft =
-      input === ""
-        ? before
-        : yield* Draft.edit(law, { ...before, notes: [...before.notes, { step, text: input }] }, input)
+    const noted = input === "" ? before : yield* Draft.note(law, before, step, input)
     // A correction given with the last approval is in the report that it completes.
     const corrected = event === "approve" && to === "completed" && input !== ""
     const toMake = event === "regenerate" || corrected ? step : event === "approve" && isStep(to) ? to : undefined

@@ -49,7 +49,15 @@ export const layer = (options: Options) =>
         return yield* store.expire(now - options.sessionTimeoutSeconds * 1000)
       })
       const api: PipelineApi = {
-        submit: makeSubmit({ kept, store, working, duplicateWindowMillis: options.duplicateWindowSeconds * 1000 }),
+        submit: makeSubmit({
+          kept,
+          limits,
+          models,
+          store,
+          telemetry,
+          working,
+          duplicateWindowMillis: options.duplicateWindowSeconds * 1000
+        }),
         answer: makeAnswer({ find, kept, law: options.law, limits, make, store, telemetry, working }),
         ...(yield* makeWatch({ find, limits, store, working })),
         history: (sessionId) => store.history(sessionId),

@@ -1,14 +1,30 @@
-// A complaint comes in: its session is stored, and then answered.
+// A complaint comes in: it is read, if it has to be, its session is stored, and then
+// answered.
 import { randomUUID } from "node:crypto"
 import { Clock, Effect } from "effect"
 import * as Draft from "../Draft.ts"
-import { Conflict, type Outcome, type PipelineError, type Submission } from "../Pipeline.ts"
+import type { LimitsApi } from "../Limits.ts"
+import type { ModelsApi } from "../Models.ts"
+import {
+  Conflict,
+  type Outcome,
+  type PipelineError,
+  type Submission,
+  TEXT_LEAST,
+  TEXT_MOST,
+  Unreadable
+} from "../Pipeline.ts"
 import type { Session, StoreApi } from "../Store.ts"
+import type { TelemetryApi } from "../Telemetry.ts"
+import { describe, type Upload } from "../Uploads.ts"
 import type { Working } from "../Working.ts"
 import { type Asked, fingerprint, type KeptAnswers, messageOf } from "./outcome.ts"
 
 export interface Options {
   readonly kept: KeptAnswers
+  readonly limits: LimitsApi
+  readonly models: ModelsApi
+  readonly telemetry: TelemetryApi
   readonly store: StoreApi
   readonly working: Working<Outcome, PipelineError>
   readonly duplicateWindowMillis: number
@@ -18,18 +34,48 @@ export interface Options {
 export const textMark = (complaint: string): string =>
   fingerprint(complaint.normalize("NFC").toLowerCase().replace(/\s+/g, " ").trim())
 
-export const makeSubmit = ({ duplicateWindowMillis, kept, store, working }: Options) => {
-  const open = Effect.fnUntraced(function* ({ by, complaint, urgent }: Submission, asked: Asked) {
+interface Read {
+  readonly sessionId: string
+  readonly draft: Draft.Draft
+  /** The file that it was read from, for the history. */
+  readonly file: string | null
+}
+
+export const makeSubmit = ({ duplicateWindowMillis, kept, limits, models, store, telemetry, working }: Options) => {
+  const transcribe = Effect.fnUntraced(function* (upload: Upload) {
+    const transcript = (yield* upload.kind === "image" ? models.read(upload) : models.transcribe(upload)).trim()
+    if (transcript.length < TEXT_LEAST || transcript.length > TEXT_MOST) {
+      return yield* new Unreadable({
+        detail: `The ${upload.kind} holds ${transcript.length} signs of text; a complaint has ${TEXT_LEAST} to ${TEXT_MOST}`
+      })
+    }
+    return transcript
+  })
+
+  const read = (sessionId: string, { complaint, urgent }: Submission): Effect.Effect<Read, PipelineError> =>
+    typeof complaint === "string"
+      ? Effect.succeed({ sessionId, draft: { transcript: complaint, notes: [] }, file: null })
+      : Effect.map(
+          telemetry.step("process", limits.report({ sessionId, urgent }, transcribe(complaint))),
+          (transcript): Read => ({
+            sessionId,
+            draft: { transcript, source: complaint.kind, notes: [] },
+            file: describe(complaint)
+          })
+        )
+
+  const open = Effect.fnUntraced(function* (submission: Submission, asked: Asked) {
+    const { by, urgent } = submission
+    const { draft, file, sessionId } = yield* read(randomUUID(), submission)
     const now = yield* Clock.currentTimeMillis
-    const draft: Draft.Draft = { transcript: complaint, notes: [] }
     const session: Session = {
-      sessionId: randomUUID(),
+      sessionId,
       step: "transcript_review",
       status: "awaiting_validation",
       version: 1,
       state: JSON.stringify(draft),
       urgent,
-      textMark: textMark(complaint),
+      textMark: textMark(draft.transcript),
       createdAt: now,
       lastActivity: now
     }
@@ -43,7 +89,7 @@ export const makeSubmit = ({ duplicateWindowMillis, kept, store, working }: Opti
       message: messageOf(session.step),
       ...(earlier === undefined ? {} : { duplicateOf: earlier })
     }
-    const entry = { step: "process", action: "submit", by, at: now, input: null }
+    const entry = { step: "process", action: "submit", by, at: now, input: file }
     yield* store.create(session, entry, kept.keep(asked, outcome))
     return outcome
   })
@@ -52,7 +98,7 @@ export const makeSubmit = ({ duplicateWindowMillis, kept, store, working }: Opti
     const { by, complaint, idempotencyKey, urgent } = submission
     const asked: Asked = {
       key: idempotencyKey === undefined ? undefined : fingerprint("process", by, idempotencyKey),
-      mark: fingerprint(complaint, String(urgent))
+      mark: fingerprint(typeof complaint === "string" ? complaint : describe(complaint), String(urgent))
     }
     const work = Effect.flatMap(kept.find(asked), (again) =>
       again === undefined ? kept.orElsewhere(asked, open(submission, asked)) : Effect.succeed(again)
