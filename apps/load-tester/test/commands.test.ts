@@ -88,7 +88,7 @@ it("ends with 99 when a threshold is crossed, with a line on what", async () => 
     ...["-c", "2", "-n", "20", "--quiet", "--summary", "json", "--threshold", "http_req_failed: rate<0.01"]
   )
   expect(code).toBe(99)
-  expect(stderr).toBe("sluice-load: thresholds were crossed: http_req_failed: rate<0.01\n")
+  expect(stderr).toContain("sluice-load: thresholds were crossed: http_req_failed: rate<0.01\n")
   expect(JSON.parse(stdout)).toMatchObject({ passed: false, total: { requests: 20, errors: { status_5xx: 20 } } })
 }, 60_000)
 
@@ -116,10 +116,8 @@ it("merges results, and reports on what was merged", async () => {
   expect(report.stdout).toContain("6,000 requests in 1m0s by 2 recorders")
   expect(readFileSync(file("merged.html"), "utf8")).toContain("1 of 1 thresholds crossed")
   const broken = await run("report", main)
-  expect(broken).toMatchObject({
-    code: 1,
-    stderr: `sluice-load: Cannot read ${main} as a result: it does not begin as a result does\n`
-  })
+  expect(broken.code).toBe(1)
+  expect(broken.stderr).toContain(`sluice-load: Cannot read ${main} as a result: it does not begin as a result does\n`)
 }, 60_000)
 
 it("compares two runs, and ends with 99 if the second is worse", async () => {

@@ -60,7 +60,7 @@ interface Knowledge {
   readonly held: Map<number, number>
 }
 
-/** As often as this in all a rate is measured that the tester cannot send; then it is taken to have failed. */
+/** So many times in a row a rate is measured that the tester cannot send; then it is taken to have failed. */
 const patience = 3
 
 const fails = ({ held }: Knowledge): number | undefined => {
@@ -128,13 +128,15 @@ export const search = <M extends Measured, E, R>(options: Options<M, E, R>): Eff
       isClientLimited,
       trials
     })
+    let spoiled = 0
     while (trials.length < maxTrials) {
       const goal = next(known, asked)
       if (goal === undefined) return found(true, isLimitedAt(trials, fails(known)))
       const measured = yield* measure(goal.rate, goal.step)
       trials.push({ ...goal, measured })
-      const spoiled = trials.filter((trial) => trial.rate === goal.rate && trial.measured.isClientLimited).length
-      if (measured.isClientLimited && spoiled < patience) continue
+      spoiled = measured.isClientLimited ? spoiled + 1 : 0
+      if (spoiled > 0 && spoiled < patience) continue
+      spoiled = 0
       const times = known.held.get(goal.rate) ?? 0
       // Once failed, a rate stays so.
       known.held.set(goal.rate, measured.isMet && !measured.isClientLimited && times >= 0 ? times + 1 : -1)
