@@ -187,6 +187,56 @@ describe("the pipeline", () => {
     }).pipe(Effect.provide(over(() => Effect.never, { reports: 1, waitingReports: 1 })))
   )
 
+  it.effect("serves the urgent first, and tells those who wait their place", () =>
+    Effect.gen(function* () {
+      const pipeline = yield* Pipeline
+      const open = (urgent: boolean, text: string) =>
+        Effect.map(pipeline.submit({ complaint: `${complaint} ${text}`, urgent, by: "officer" }), (it) => it.sessionId)
+      const working = yield* open(false, "first")
+      const plain = yield* open(false, "second")
+      const urgent = yield* open(true, "third")
+      const places = Effect.forEach([working, plain, urgent], (id) => Effect.map(pipeline.status(id), (it) => it.place))
+      const first = yield* Effect.forkChild(approve(working))
+      yield* adjust("1 millis")
+      const waiting = [yield* Effect.forkChild(approve(plain))]
+      yield* adjust("1 millis")
+      waiting.push(yield* Effect.forkChild(approve(urgent)))
+      yield* adjust("1 millis")
+      assert.deepStrictEqual(yield* places, [undefined, 2, 1])
+      yield* adjust("10 seconds")
+      yield* Fiber.join(first)
+      yield* adjust("1 millis")
+      assert.deepStrictEqual(yield* places, [undefined, 1, undefined])
+      yield* adjust("10 seconds")
+      yield* adjust("10 seconds")
+      for (const fiber of waiting) assert.strictEqual((yield* Fiber.join(fiber)).step, "summary_review")
+    }).pipe(
+      Effect.provide(
+        over(
+          (request, task) =>
+            Effect.delay(
+              Effect.suspend(() => rules(request, task, 60)),
+              "10 seconds"
+            ),
+          { reports: 1 }
+        )
+      )
+    )
+  )
+
+  it.effect("knows a complaint that was submitted before, however it is broken into lines", () =>
+    Effect.gen(function* () {
+      const pipeline = yield* Pipeline
+      const first = yield* begin
+      assert.isUndefined(first.duplicateOf)
+      const again = complaint.replaceAll(" ", "\n  ").toUpperCase()
+      const second = yield* pipeline.submit({ complaint: again, urgent: false, by: "another" })
+      assert.strictEqual(second.duplicateOf?.sessionId, first.sessionId)
+      yield* adjust("2 hours")
+      assert.isUndefined((yield* begin).duplicateOf)
+    }).pipe(Effect.provide(over(rules)))
+  )
+
   it.effect("expires a session that is idle for an hour, and then takes no answer", () =>
     Effect.gen(function* () {
       const pipeline = yield* Pipeline
