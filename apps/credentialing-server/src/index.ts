@@ -1,0 +1,2 @@
+export * as Outcome from "./Outcome.ts"
+export * as Provider from "./Provider.ts"

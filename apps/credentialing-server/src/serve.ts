@@ -1,0 +1,120 @@
+/**
+ * A process that serves: everything of the app, put together over its settings.
+ *
+ * @module
+ */
+import { mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { HttpPool } from "@sluice/http-pool"
+import { Listener } from "@sluice/server"
+import { Duration, Effect, Layer, Logger, References } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import * as Batches from "./Batches.ts"
+import * as Chat from "./Chat.ts"
+import * as Credentialing from "./Credentialing.ts"
+import * as Documents from "./Documents.ts"
+import * as FrontLive from "./Front.ts"
+import { Front } from "./Front.ts"
+import * as Limits from "./Limits.ts"
+import * as Server from "./Server.ts"
+import type { Settings } from "./Settings.ts"
+import * as Sqlite from "./store/sqlite.ts"
+import * as Telemetry from "./Telemetry.ts"
+import * as Registries from "./workflow/Registries.ts"
+
+const quiet = { disableLogger: true, disableListenLog: true }
+
+/** The log goes to stderr, and into a file that `tail -f` can follow; only what a program waits for goes to stdout. */
+export const logging = (settings: Settings) => {
+  const { logFile } = settings
+  const toStderr = Logger.withConsoleError(Logger.formatLogFmt)
+  const toFile =
+    logFile === undefined
+      ? []
+      : [
+          Effect.suspend(() => {
+            mkdirSync(dirname(logFile), { recursive: true })
+            return Logger.toFile(Logger.formatLogFmt, logFile, { flag: "a", batchWindow: "200 millis" })
+          })
+        ]
+  return Layer.mergeAll(
+    Logger.layer([toStderr, ...toFile]).pipe(Layer.provide(NodeFileSystem.layer)),
+    Layer.succeed(References.MinimumLogLevel, settings.logLevel)
+  )
+}
+
+/** Everything that works, over the registry service at `registryUrl`. */
+const services = (settings: Settings, registryUrl: string, shared: FrontLive.Shared) =>
+  FrontLive.layer(settings, shared).pipe(
+    Layer.provideMerge(Batches.layer({ lease: Duration.seconds(settings.batchLeaseSeconds) })),
+    Layer.provideMerge(Credentialing.layer),
+    Layer.provideMerge(
+      Chat.layer(
+        settings.llmUrl === undefined
+          ? undefined
+          : { url: settings.llmUrl, model: settings.llmModel, key: settings.llmKey }
+      )
+    ),
+    Layer.provideMerge(
+      Registries.layer({
+        url: registryUrl,
+        permits: 50,
+        attempts: 6,
+        attemptTimeout: "1 second",
+        timeout: Duration.seconds(settings.registryTimeoutSeconds),
+        breakerFailures: 10
+      })
+    ),
+    Layer.provideMerge(Documents.layer(settings.documentsFolder)),
+    Layer.provideMerge(Telemetry.layer),
+    Layer.provideMerge(
+      Limits.layer({
+        llmRequests: settings.maxConcurrentLlmRequests,
+        batchItems: settings.maxConcurrentBatchRequests,
+        fileOperations: settings.maxConcurrentFileOperations
+      })
+    ),
+    Layer.provideMerge(
+      Sqlite.layer({ path: settings.databasePath, providers: settings.providers, seed: settings.seed })
+    ),
+    Layer.provideMerge(
+      HttpPool.layer({ maxConnections: 250, maxKeepAliveConnections: 100, connectTimeout: "5 seconds" })
+    )
+  )
+
+export interface Serving extends FrontLive.Shared {
+  /** Told once the routes are in place: a request that came before would never be answered. */
+  readonly onReady: (url: string) => Effect.Effect<void>
+}
+
+/** Serves until it is interrupted; then what was admitted is served to its end, within the time there is. */
+export const serve = (settings: Settings, registryUrl: string, serving: Serving) => {
+  const ready = Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { admission, health } = yield* Front
+      const batches = yield* Batches.Batches
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          yield* health.drain
+          // Whoever watches a batch is told how far it has come, and can come back for the rest.
+          yield* batches.pause
+          yield* Effect.timeoutOption(admission.drain, Duration.seconds(settings.drainSeconds))
+        })
+      )
+      yield* health.ready
+      yield* HttpServer.addressFormattedWith(serving.onReady)
+    })
+  )
+  const listener = NodeHttpServer.layer(
+    () => Listener.make({ maxConnections: settings.maxConcurrentConnections, keepAliveTimeout: "30 seconds" }),
+    // By then what was admitted has its answer, of which the last bytes may be under way.
+    { host: settings.host, port: settings.port, gracefulShutdownTimeout: "2 seconds" }
+  )
+  return ready.pipe(
+    Layer.provide(HttpRouter.serve(Server.routes(settings), quiet)),
+    Layer.provide(services(settings, registryUrl, serving)),
+    Layer.provide(listener)
+  )
+}

@@ -1,0 +1,147 @@
+// Starts the app's own commands as processes, on free ports, on the runtime that
+// runs the tests.
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : []
+
+export interface Running {
+  readonly url: string
+  readonly child: ChildProcess
+  readonly log: () => string
+}
+
+/** Settings of the one who runs the tests must not reach the app that is tested. */
+const bare = Object.fromEntries(
+  ["PATH", "HOME", "TMPDIR", "DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]]
+  )
+)
+
+export const launch = (command: string, environment: Readonly<Record<string, string>> = {}): ChildProcess =>
+  spawn(process.execPath, [...runtimeArguments, main, command], {
+    // What a test leaves behind when it fails ends with the tests.
+    env: { ...bare, PORT: "0", EXIT_WITH_PARENT: "1", WORKERS: "1", LOG_FILE: "none", ...environment },
+    stdio: ["pipe", "pipe", "pipe"]
+  })
+
+/** Everything that the process writes, and the code it ends with. */
+export const finish = async (
+  child: ChildProcess
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> => {
+  let stdout = ""
+  let stderr = ""
+  child.stdout?.on("data", (chunk) => {
+    stdout += chunk
+  })
+  child.stderr?.on("data", (chunk) => {
+    stderr += chunk
+  })
+  const [code] = await once(child, "close")
+  return { code, stdout, stderr }
+}
+
+export const start = async (command: string, environment: Readonly<Record<string, string>> = {}): Promise<Running> => {
+  const child = launch(command, environment)
+  let output = ""
+  let log = ""
+  child.stderr?.on("data", (chunk) => {
+    log += chunk
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on("data", (chunk) => {
+      output += chunk
+      const found = /^listening on (\S+)$/m.exec(output)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+    child.once("exit", (code) => reject(new Error(`The app ended with code ${code}: ${log}`)))
+  })
+  return { url, child, log: () => log }
+}
+
+export const stop = async ({ child }: Running, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> => {
+  if (child.exitCode !== null) return child.exitCode
+  const ended = once(child, "exit")
+  child.kill(signal)
+  const [code] = await ended
+  return code
+}
+
+export const temporaryFolder = (): { readonly path: string; readonly remove: () => void } => {
+  const path = mkdtempSync(join(tmpdir(), "credentialing-"))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export interface Reply {
+  readonly status: number
+  readonly type: string
+  readonly headers: Headers
+  // The tests look into what the server says; what it says is what they test.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is asserted, not assumed
+  readonly body: any
+}
+
+export const send = async (url: string, init: RequestInit): Promise<Reply> => {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  const type = response.headers.get("content-type") ?? ""
+  return {
+    status: response.status,
+    type,
+    headers: response.headers,
+    body: type.includes("json") ? JSON.parse(text) : text
+  }
+}
+
+export const get = (url: string, headers: Record<string, string> = {}): Promise<Reply> => send(url, { headers })
+
+export const post = (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Reply> =>
+  send(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body)
+  })
+
+/** A server of its own folder, with a limit that no test meets by accident; the registries answer at once and well. */
+export const serve = (folder: string, environment: Readonly<Record<string, string>> = {}): Promise<Running> =>
+  start("serve", {
+    DATABASE_PATH: join(folder, "credentialing.sqlite"),
+    DOCUMENTS_FOLDER: join(folder, "documents"),
+    RATE_LIMIT_REQUESTS_PER_MINUTE: "1000000",
+    MAX_REQUESTS_PER_WORKER: "0",
+    REGISTRY_LATENCY: "none",
+    REGISTRY_FAULT_PERCENT: "0",
+    PROVIDERS: "200",
+    ...environment
+  })
+
+export interface ServerEvent {
+  readonly event: string
+  readonly id: string | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is asserted, not assumed
+  readonly data: any
+}
+
+/** The events of a stream as they come, until it ends or the reader has seen enough. */
+export const events = async function* (response: Response): AsyncGenerator<ServerEvent> {
+  if (response.body === null) throw new Error("There is no body")
+  let rest = ""
+  const decoder = new TextDecoder()
+  for await (const chunk of response.body) {
+    rest += decoder.decode(chunk, { stream: true })
+    const blocks = rest.split("\n\n")
+    rest = blocks.pop() ?? ""
+    for (const block of blocks) {
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(block)?.[1]
+      yield { event: field("event") ?? "message", id: field("id"), data: JSON.parse(field("data") ?? "null") }
+    }
+  }
+}
+
+export const idsTo = (count: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, index) => `provider_${String(index + 1).padStart(3, "0")}`)
