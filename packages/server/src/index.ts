@@ -1,6 +1,7 @@
 export * as Admission from "./Admission.ts"
 export * as ClientKey from "./ClientKey.ts"
 export * as FetchHandler from "./FetchHandler.ts"
+export * as Guard from "./Guard.ts"
 export * as Health from "./Health.ts"
 export * as Listener from "./Listener.ts"
 export * as Problem from "./Problem.ts"

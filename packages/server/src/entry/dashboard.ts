@@ -1,0 +1,1 @@
+export * as Dashboard from "../Dashboard.ts"

@@ -1,0 +1,1 @@
+export * as Workers from "../Workers.ts"
