@@ -167,13 +167,14 @@ export const parsePattern = (
       return [pair.slice(0, equals).trim(), pair.slice(equals + 1)]
     })
   )
+  const used = new Set<string>()
   const read = (parse: (text: string) => number) => (key: string, otherwise: number) => {
     const value = given.get(key)
-    given.delete(key)
+    used.add(key)
     return value === undefined ? otherwise : parse(value)
   }
   const shape = pattern.shape({ level, seconds, number: read(parseRate), time: read(parseSeconds) })
-  const [unknown] = given.keys()
+  const unknown = [...given.keys()].find((key) => !used.has(key))
   if (unknown !== undefined) {
     throw new BadNotation({ message: `Cannot set ${unknown} of the pattern ${name}: it has ${pattern.summary}` })
   }
