@@ -3,9 +3,14 @@
  *
  * A run is cut into its seconds, and many runs like it are drawn from them, with
  * repetition (the block bootstrap): what a figure comes to in those tells how far
- * it might have come out otherwise. Seconds and not requests are drawn, since
- * requests of one second share what made them slow. A change counts when its
- * interval leaves zero out, and when it is large enough to matter to anybody.
+ * it might have come out otherwise. Seconds and not requests are drawn, and several
+ * that follow each other at once, since what makes one request slow makes its
+ * neighbours slow. A change counts when its interval leaves zero out, and when it is
+ * large enough to matter to anybody.
+ *
+ * What differs between two runs as a whole, such as other work on the machine, no
+ * interval of theirs can tell from a difference of the server. Several runs of each
+ * can: then runs are drawn first, and seconds out of those.
  *
  * @module
  */
@@ -55,8 +60,10 @@ const reliableBlocks = 20
 /** More are drawn together, so that an hour is compared as fast as five minutes. */
 const mostBlocks = 300
 
-/** A run as seconds with the same buckets, which add up fast. */
+/** Runs as seconds with the same buckets, which add up fast. */
 interface Blocks {
+  /** Where the seconds of each run begin, and how many they are. */
+  readonly runs: ReadonlyArray<readonly [from: number, length: number]>
   readonly counts: ReadonlyArray<Float64Array>
   readonly requests: Float64Array
   readonly failed: Float64Array
@@ -92,20 +99,29 @@ const commonBuckets = (all: ReadonlyArray<Result.Point>): Buckets => {
   return { scale, offset, length: end - offset }
 }
 
-const blocksOf = (points: ReadonlyArray<Result.Point>, { length, offset, scale }: Buckets): Blocks => ({
-  counts: points.map(({ latency }) => {
-    // The first place is that of zero.
-    const counts = new Float64Array(length + 1)
-    counts[0] = latency.zero
-    const histogram = Histogram.atScale(latency, scale)
-    counts.set(histogram.counts, histogram.counts.length === 0 ? 1 : histogram.offset - offset + 1)
-    return counts
-  }),
-  requests: Float64Array.from(points, ({ requests }) => requests),
-  failed: Float64Array.from(points, ({ failed }) => failed),
-  sums: Float64Array.from(points, ({ latency }) => latency.sum),
-  seconds: Float64Array.from(points, ({ seconds }) => seconds)
-})
+const blocksOf = (runs: ReadonlyArray<ReadonlyArray<Result.Point>>, { length, offset, scale }: Buckets): Blocks => {
+  const points = runs.flat()
+  let from = 0
+  return {
+    runs: runs.map((run) => {
+      const place = [from, run.length] as const
+      from += run.length
+      return place
+    }),
+    counts: points.map(({ latency }) => {
+      // The first place is that of zero.
+      const counts = new Float64Array(length + 1)
+      counts[0] = latency.zero
+      const histogram = Histogram.atScale(latency, scale)
+      counts.set(histogram.counts, histogram.counts.length === 0 ? 1 : histogram.offset - offset + 1)
+      return counts
+    }),
+    requests: Float64Array.from(points, ({ requests }) => requests),
+    failed: Float64Array.from(points, ({ failed }) => failed),
+    sums: Float64Array.from(points, ({ latency }) => latency.sum),
+    seconds: Float64Array.from(points, ({ seconds }) => seconds)
+  }
+}
 
 interface Figure {
   readonly name: string
@@ -181,47 +197,66 @@ const needs = (name: string): number => {
   return q === undefined ? 1 : 10 / (1 - Number(q) / 100)
 }
 
+const sum = (values: Iterable<number>): number => {
+  let all = 0
+  for (const value of values) all += value
+  return all
+}
+
+const isPlanned = (runs: ReadonlyArray<Result.Result>): boolean =>
+  runs.some(({ windows }) => windows.some(({ planned }) => planned > 0))
+
 const notesOf = (
-  before: Result.Result,
-  after: Result.Result,
+  before: ReadonlyArray<Result.Result>,
+  after: ReadonlyArray<Result.Result>,
   rows: ReadonlyArray<Row>,
   least: number
 ): ReadonlyArray<string> => {
   const rate = rows.find(({ name }) => name === "rate")
-  const planned = (result: Result.Result) => result.windows.some((window) => window.planned > 0)
   return [
     ...(least < reliableBlocks
-      ? [`The shorter run has ${least} whole seconds: below ${reliableBlocks} the intervals are a guess`]
+      ? [`There are ${least} whole seconds of one side: below ${reliableBlocks} the intervals are a guess`]
       : []),
-    ...(planned(before) && planned(after) && Math.abs(rate?.change ?? 0) > 0.05
+    ...(isPlanned(before) && isPlanned(after) && Math.abs(rate?.change ?? 0) > 0.05
       ? ["The runs had different rates: what a server does under another load is another question"]
       : []),
-    ...(planned(before) === planned(after)
+    ...(isPlanned(before) === isPlanned(after)
       ? []
-      : ["One run was open and the other closed: a closed one waits for a slow server, and so measures less of it"])
+      : ["One side was open and the other closed: a closed one waits for a slow server, and so measures less of it"])
   ]
 }
 
-/** Compares a run with one before it. Deterministic for a seed. O(draws × seconds × buckets), at most some seconds. */
-export const compare = (before: Result.Result, after: Result.Result, options: Options = {}): Comparison => {
+/**
+ * Compares runs with runs before them. Deterministic for a seed. O(draws × seconds × buckets), at most some seconds.
+ */
+export const compare = (
+  before: ReadonlyArray<Result.Result>,
+  after: ReadonlyArray<Result.Result>,
+  options: Options = {}
+): Comparison => {
   const { confidence = 0.99, draws = 1000, seed = 1, tolerance = 0.03, warmUpSeconds = 0 } = options
-  const points = [pointsOf(before, warmUpSeconds), pointsOf(after, warmUpSeconds)] as const
-  const buckets = commonBuckets(points.flat())
+  const points = [before, after].map((runs) => runs.map((run) => pointsOf(run, warmUpSeconds)))
+  const buckets = commonBuckets(points.flat(2))
   const length = buckets.length + 1
   const random = Random.random(seed)
-  const [one, two] = [blocksOf(points[0], buckets), blocksOf(points[1], buckets)]
+  const [one, two] = [blocksOf(points[0] ?? [], buckets), blocksOf(points[1] ?? [], buckets)]
   const drawn = (blocks: Blocks): ReadonlyArray<number> => {
-    const { length: of } = blocks.counts
-    const chosen = Array.from({ length: of }, () => Math.floor(random() * of))
+    const chosen: Array<number> = []
+    for (const _ of blocks.runs) {
+      const [from, of] = blocks.runs[Math.floor(random() * blocks.runs.length)] ?? [0, 0]
+      // The cube root: long enough to keep what hangs together, short enough to leave many to draw from.
+      const together = Math.max(1, Math.round(Math.cbrt(of)))
+      for (let left = of; left > 0; left -= together) {
+        const begin = Math.floor(random() * of)
+        for (let step = 0; step < Math.min(together, left); step++) chosen.push(from + ((begin + step) % of))
+      }
+    }
     return figuresOf(blocks, chosen, buckets, length)
   }
   const all = (blocks: Blocks) => figuresOf(blocks, blocks.counts.keys(), buckets, length)
   const [was, is] = [all(one), all(two)]
-  const least = Math.min(points[0].length, points[1].length)
-  const requests = Math.min(
-    one.requests.reduce((sum, count) => sum + count, 0),
-    two.requests.reduce((sum, count) => sum + count, 0)
-  )
+  const least = Math.min(one.counts.length, two.counts.length)
+  const requests = Math.min(sum(one.requests), sum(two.requests))
   const changes: ReadonlyArray<Array<number>> = figures.map(() => [])
   for (let draw = 0; draw < (least < leastBlocks ? 0 : draws); draw++) {
     const [a, b] = [drawn(one), drawn(two)]
@@ -246,7 +281,7 @@ export const compare = (before: Result.Result, after: Result.Result, options: Op
   return {
     confidence,
     tolerance,
-    seconds: [Result.seconds(before), Result.seconds(after)],
+    seconds: [sum(before.map(Result.seconds)), sum(after.map(Result.seconds))],
     rows,
     verdict: decided.length === 0 ? "unknown" : (severity.find((verdict) => verdicts.has(verdict)) ?? "same"),
     notes: notesOf(before, after, rows, least)

@@ -16,13 +16,17 @@ const within = (name: string, from: number, to: number) =>
     (value) => `--${name} ${value}: a number above ${from} and below ${to} is needed`
   )
 
+const loadAll = (list: string) => Effect.forEach(list.split(","), (path) => Codec.load(path.trim()))
+
 export const compare = Command.make(
   "compare",
   {
     before: Argument.String("before").pipe(
-      Argument.withDescription("The result to compare with, as --out run.slr writes it")
+      Argument.withDescription("The result to compare with, as --out run.slr writes it; several with commas between")
     ),
-    after: Argument.String("after").pipe(Argument.withDescription("The result in question")),
+    after: Argument.String("after").pipe(
+      Argument.withDescription("The result in question; several with commas between")
+    ),
     confidence: Flag.Finite("confidence").pipe(
       Flag.withDescription("How sure a difference has to be"),
       Flag.withDefault(0.99),
@@ -45,7 +49,7 @@ export const compare = Command.make(
     )
   },
   Effect.fn("sluice-load.compare")(function* ({ after, before, confidence, out, tolerance, warmUp }) {
-    const [one, two] = yield* Effect.all([Codec.load(before), Codec.load(after)])
+    const [one, two] = yield* Effect.all([loadAll(before), loadAll(after)])
     const comparison = Compare.compare(one, two, { confidence, tolerance, warmUpSeconds: warmUp })
     yield* Console.log(Text.text(comparison, [before, after]))
     if (Option.isSome(out))
@@ -60,6 +64,10 @@ export const compare = Command.make(
 ).pipe(
   Command.withDescription("Tell whether one run was slower than another, with intervals; fails if it was"),
   Command.withExamples([
-    { command: "sluice-load compare main.slr branch.slr", description: "Ends with 99 if the branch is worse" }
+    { command: "sluice-load compare main.slr branch.slr", description: "Ends with 99 if the branch is worse" },
+    {
+      command: "sluice-load compare main-1.slr,main-2.slr,main-3.slr branch-1.slr,branch-2.slr,branch-3.slr",
+      description: "Where the machine itself varies, with several runs of each, by turns"
+    }
   ])
 )

@@ -18,9 +18,9 @@ h1{font-size:26px;margin:0}h2{font-size:17px;margin:0}h3{font-size:14px;margin:0
 .note{color:var(--soft);margin:2px 0 10px;font-size:14px}
 section{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:16px 18px;margin:16px 0}
 svg{display:block;width:100%;height:auto}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(112px,1fr));gap:10px;margin:18px 0}
-.tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 14px}
-.tile span{color:var(--soft);font-size:13px;display:block}.tile b{font-size:19px;font-weight:600;white-space:nowrap}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(100px,1fr));gap:10px;margin:18px 0}
+.tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:9px 11px}
+.tile span{color:var(--soft);font-size:13px;display:block}.tile b{font-size:17px;font-weight:600;white-space:nowrap}
 .tile.wrong b{color:var(--bad)}
 .state{font-weight:600;margin:6px 0 0}.met{color:var(--good)}.crossed{color:var(--bad)}
 .verdicts{list-style:none;margin:8px 0 0;padding:0;font:13px/1.9 ui-monospace,monospace}

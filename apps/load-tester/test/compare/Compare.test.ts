@@ -1,8 +1,12 @@
 import fc from "fast-check"
 import { expect, it } from "vitest"
-import { compare } from "../../src/compare/Compare.ts"
+import * as Compare from "../../src/compare/Compare.ts"
 import * as Text from "../../src/compare/Text.ts"
+import type * as Result from "../../src/results/Result.ts"
 import { make } from "../output/sample.ts"
+
+const compare = (before: Result.Result, after: Result.Result, options?: Compare.Options) =>
+  Compare.compare([before], [after], options)
 
 const minute = { seconds: 60, perSecond: 50, slowSecond: -1 }
 
@@ -50,6 +54,18 @@ it("leaves out the beginning, where it is told to", () => {
   expect(compare(make(warm), make({ ...minute, slowSecond: 0 }), { draws: 200 }).rows[1]?.after).toBeGreaterThan(0)
 })
 
+it("knows from several runs how much a machine varies by itself", () => {
+  const runs = (slownesses: ReadonlyArray<number>, seed: number) =>
+    slownesses.map((slowness, index) => make({ ...minute, seconds: 30, seed: seed + index, slowness }))
+  const noisy = [1, 1.1, 0.95, 1.05]
+  const median = (before: ReadonlyArray<Result.Result>, after: ReadonlyArray<Result.Result>) =>
+    Compare.compare(before, after, { draws: 300 }).rows.find(({ name }) => name === "p50")?.verdict
+  const [one, two] = [runs(noisy, 1), runs([1.08, 0.97, 1.1, 1], 20)]
+  expect(median(one.slice(0, 1), two.slice(0, 1))).toBe("worse")
+  expect(median(one, two)).toBe("same")
+  expect(median(one, runs([1.5, 1.45, 1.6, 1.5], 40))).toBe("worse")
+})
+
 it("does not decide what it cannot know", () => {
   const comparison = compare(make({ seconds: 3 }), make({ seconds: 3, slowness: 2 }))
   expect(comparison.verdict).toBe("unknown")
@@ -63,14 +79,14 @@ it("tells each figure with its interval and a verdict", () => {
     after:  tuesday.slr (1m0s)
 
                    before        after       change            99 % interval   verdict
-    rate             50/s         50/s        0.0 %         [-1.1 %, +1.2 %]   same
-    failed          0.00%        0.57%     +0.57 pt      [0.00 pt, +2.09 pt]   same
-    mean            7.6ms         11ms      +44.7 %      [+14.7 %, +112.0 %]   ✗ worse
-    p50            6.95ms        8.5ms      +22.3 %       [+19.3 %, +25.7 %]   ✗ worse
-    p75             8.5ms       10.4ms      +22.3 %       [+19.4 %, +27.1 %]   ✗ worse
-    p90            9.45ms      11.52ms      +21.8 %       [+19.4 %, +25.4 %]   ✗ worse
-    p95             9.8ms      11.86ms      +21.1 %      [+19.2 %, +939.8 %]   ✗ worse
-    p99           10.16ms     109.04ms     +972.8 %     [-85.8 %, +1501.9 %]   same
+    rate             50/s         50/s        0.0 %         [-0.6 %, +0.7 %]   same
+    failed          0.00%        0.57%     +0.57 pt      [0.00 pt, +2.33 pt]   same
+    mean            7.6ms         11ms      +44.7 %      [+15.3 %, +127.1 %]   ✗ worse
+    p50            6.95ms        8.5ms      +22.3 %       [+19.4 %, +25.6 %]   ✗ worse
+    p75             8.5ms       10.4ms      +22.3 %       [+19.0 %, +26.3 %]   ✗ worse
+    p90            9.45ms      11.52ms      +21.8 %       [+19.4 %, +26.7 %]   ✗ worse
+    p95             9.8ms      11.86ms      +21.1 %      [+19.2 %, +958.0 %]   ✗ worse
+    p99           10.16ms     109.04ms     +972.8 %     [-85.6 %, +1545.6 %]   same
     p99.9         89.97ms      173.7ms      +93.1 %                        –   unknown
     p99.99         90.7ms     181.39ms     +100.0 %                        –   unknown
 
@@ -92,7 +108,7 @@ it("tells each figure with its interval and a verdict", () => {
     p99.9         88.75ms      88.75ms        0.0 %                        –   unknown
     p99.99        88.75ms      88.75ms        0.0 %                        –   unknown
 
-    ! The shorter run has 3 whole seconds: below 20 the intervals are a guess.
+    ! There are 3 whole seconds of one side: below 20 the intervals are a guess.
     ? Too little was recorded to tell. Changes below 3 % count as none."
   `)
 })
