@@ -32,6 +32,8 @@ export interface BatchesApi {
   open(batch: NewBatch): Effect.Effect<Batch, StoreError | KeyInUse>
   /** The items that were done after `seq`, in the order in which they were done, as they are done. */
   watch(batchId: string, seq: number): Stream.Stream<BatchEvent, StoreError>
+  /** Takes up no more batches that others have left; this server is about to end. */
+  readonly drain: Effect.Effect<void>
   /** Ends all watches: whoever waits is told how far the batch has come. */
   readonly pause: Effect.Effect<void>
   /** Batches that this process works on. */
@@ -88,6 +90,7 @@ export const layer = ({ lease }: Options) =>
       const leaseMillis = Duration.toMillis(lease)
       const bells = new Bells()
       const running = new Set<string>()
+      let isDraining = false
       let isPaused = false
 
       const leaseUntil = Effect.map(Clock.currentTimeMillis, (now) => now + leaseMillis)
@@ -149,6 +152,7 @@ export const layer = ({ lease }: Options) =>
         })
 
       const takeUp = Effect.gen(function* () {
+        if (isDraining) return
         const now = yield* Clock.currentTimeMillis
         const claimed = yield* store.claimBatches(owner, now, now + leaseMillis)
         for (const batchId of claimed) yield* Effect.logInfo(`taken up batch ${batchId}`)
@@ -216,6 +220,9 @@ export const layer = ({ lease }: Options) =>
       return {
         open,
         watch,
+        drain: Effect.sync(() => {
+          isDraining = true
+        }),
         pause: Effect.sync(() => {
           isPaused = true
           bells.ringAll()

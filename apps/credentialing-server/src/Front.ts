@@ -17,6 +17,8 @@ export type Class = "high" | "medium" | "controlled"
 export interface FrontApi {
   readonly admission: Admission.Admission<Class>
   readonly health: Health.Health
+  /** All workers, where there are several. */
+  readonly workers: Effect.Effect<ReadonlyArray<Health.Snapshot>> | undefined
 }
 
 export const Front: Context.Service<FrontApi, FrontApi> = Context.Service<FrontApi>("credentialing/Front")
@@ -24,7 +26,10 @@ export const Front: Context.Service<FrontApi, FrontApi> = Context.Service<FrontA
 /** What several workers share; without it, a process is alone. */
 export interface Shared {
   readonly limiter?: Admission.ClientLimiter | undefined
+  /** The snapshots of the others. */
   readonly workers?: Effect.Effect<ReadonlyArray<Health.Snapshot>> | undefined
+  /** Its name among the others. */
+  readonly name?: string | undefined
 }
 
 const classes = (settings: Settings): Readonly<Record<Class, Admission.ClassOptions>> => ({
@@ -64,7 +69,8 @@ export const layer = (settings: Settings, shared: Shared = {}) =>
         resources: { ...resources, ...admission.resources },
         activeTasks: () => admission.statsUnsafe().active + limits.batch.statsUnsafe().held,
         configuration: shown(settings),
-        workers: shared.workers
+        workers: shared.workers,
+        worker: shared.name
       })
       const gauge = (name: string, help: string, figure: "capacity" | "held" | "waiting") =>
         registry.gaugeFrom({ name, help, labels: ["of"] }, () =>
@@ -73,6 +79,12 @@ export const layer = (settings: Settings, shared: Shared = {}) =>
       gauge("permits_capacity", "Permits that exist", "capacity")
       gauge("permits_held", "Permits in use", "held")
       gauge("permits_waiting", "Those who wait for a permit", "waiting")
-      return { admission, health }
+      const { workers } = shared
+      return {
+        admission,
+        health,
+        workers:
+          workers === undefined ? undefined : Effect.map(workers, (others) => [...others, health.snapshotUnsafe()])
+      }
     })
   )

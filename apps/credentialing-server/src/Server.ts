@@ -5,23 +5,26 @@
  */
 import { Exposition } from "@sluice/metrics"
 import { Problem } from "@sluice/server"
+import { Dashboard } from "@sluice/server/dashboard"
 import { Clock, Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Front } from "./Front.ts"
-import { authorized } from "./http/guard.ts"
+import { keyed } from "./http/guard.ts"
 import * as Reading from "./http/reading.ts"
-import { refusing } from "./http/refusal.ts"
 import * as Working from "./http/working.ts"
 import type { Settings } from "./Settings.ts"
 import { Store } from "./Store.ts"
 import { Telemetry } from "./Telemetry.ts"
 
-const health = (settings: Settings) =>
+/** What else tells figures of itself, for the dashboard. */
+export type Sources = Readonly<Record<string, Dashboard.Source>>
+
+const health = (settings: Settings, sources: Sources) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const store = yield* Store
       const { registry } = yield* Telemetry
-      const { admission, health } = yield* Front
+      const { admission, health, workers } = yield* Front
       const startedAt = yield* Clock.currentTimeMillis
 
       // Asked by load balancers and by people: never refused, and it costs next to nothing.
@@ -46,7 +49,8 @@ const health = (settings: Settings) =>
           ? HttpServerResponse.text(body, { contentType })
           : HttpServerResponse.uint8Array(body, { contentType })
       })
-      const scrape = admission.admit("medium")(refusing(authorized(settings.apiKey)(metrics)))
+      const guard = keyed(settings.apiKey)
+      const scrape = admission.admit("medium")(guard(metrics))
       return Layer.mergeAll(
         HttpRouter.add("GET", "/health", admission.exempt(basic)),
         HttpRouter.add("GET", "/health/live", admission.exempt(health.liveness)),
@@ -54,6 +58,7 @@ const health = (settings: Settings) =>
         HttpRouter.add("GET", "/health/concurrency", admission.admit("high")(health.concurrency)),
         HttpRouter.add("GET", "/prometheus/metrics", scrape),
         HttpRouter.add("GET", "/metrics", scrape),
+        Dashboard.layer({ title: "Credentialing", health, workers, registry, sources, guard }),
         HttpRouter.add("*", "/*", admission.admit("high")(nothingHere))
       )
     })
@@ -83,5 +88,5 @@ const guarded = HttpRouter.middleware(
   { global: true }
 )
 
-export const routes = (settings: Settings) =>
-  Layer.mergeAll(health(settings), Reading.routes(settings), Working.routes(settings), guarded)
+export const routes = (settings: Settings, sources: Sources) =>
+  Layer.mergeAll(health(settings, sources), Reading.routes(settings), Working.routes(settings), guarded)

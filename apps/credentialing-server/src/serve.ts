@@ -84,6 +84,11 @@ const services = (settings: Settings, registryUrl: string, shared: FrontLive.Sha
     )
   )
 
+const poolFigures = (pool: HttpPool.HttpPool) => {
+  const { capacity, created, idle, inFlight, open, rejected, reused, waiting } = pool.statsUnsafe()
+  return { capacity, open, idle, held: inFlight, waiting, created, reused, rejected }
+}
+
 export interface Serving extends FrontLive.Shared {
   /** Told once the routes are in place: a request that came before would never be answered. */
   readonly onReady: (url: string) => Effect.Effect<void>
@@ -91,6 +96,11 @@ export interface Serving extends FrontLive.Shared {
 
 /** Serves until it is interrupted; then what was admitted is served to its end, within the time there is. */
 export const serve = (settings: Settings, registryUrl: string, serving: Serving) => {
+  const listener = Listener.make({
+    maxConnections: settings.maxConcurrentConnections,
+    keepAliveTimeout: "30 seconds"
+  })
+  const drainMillis = settings.drainSeconds * 1000
   const ready = Layer.effectDiscard(
     Effect.gen(function* () {
       const { admission, health } = yield* Front
@@ -98,23 +108,33 @@ export const serve = (settings: Settings, registryUrl: string, serving: Serving)
       yield* Effect.addFinalizer(() =>
         Effect.gen(function* () {
           yield* health.drain
-          // Whoever watches a batch is told how far it has come, and can come back for the rest.
+          yield* batches.drain
+          yield* Effect.timeoutOption(admission.drain, Math.max(0, drainMillis - 1000))
+          // Whoever still waits for a batch is told how far it has come, and can come back for the rest.
           yield* batches.pause
-          yield* Effect.timeoutOption(admission.drain, Duration.seconds(settings.drainSeconds))
+          yield* Effect.timeoutOption(admission.drain, 1000)
         })
       )
       yield* health.ready
       yield* HttpServer.addressFormattedWith(serving.onReady)
     })
   )
-  const listener = NodeHttpServer.layer(
-    () => Listener.make({ maxConnections: settings.maxConcurrentConnections, keepAliveTimeout: "30 seconds" }),
+  const server = NodeHttpServer.layer(
+    () => listener,
     // By then what was admitted has its answer, of which the last bytes may be under way.
     { host: settings.host, port: settings.port, gracefulShutdownTimeout: "2 seconds" }
   )
+  const routes = Layer.unwrap(
+    Effect.map(HttpPool.HttpPool, (pool) =>
+      Server.routes(settings, {
+        connections: { statsUnsafe: () => ({ ...listener.statsUnsafe() }) },
+        http_pool: { statsUnsafe: () => poolFigures(pool) }
+      })
+    )
+  )
   return ready.pipe(
-    Layer.provide(HttpRouter.serve(Server.routes(settings), quiet)),
+    Layer.provide(HttpRouter.serve(routes, quiet)),
     Layer.provide(services(settings, registryUrl, serving)),
-    Layer.provide(listener)
+    Layer.provide(server)
   )
 }

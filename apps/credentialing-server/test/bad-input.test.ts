@@ -78,13 +78,15 @@ describe("a request that cannot be served", () => {
 })
 
 describe("a server with a key", () => {
-  it.each([["/providers"], ["/results"], ["/logs"], ["/stats"], ["/metrics"], ["/batch-credential"]])(
+  it.each([["/providers"], ["/results"], ["/logs"], ["/stats"], ["/metrics"], ["/batch-credential"], ["/dashboard"]])(
     "shows %s to those who have it, and to no one else",
     async (path) => {
       expect((await get(`${locked.url}${path}`)).status).toBe(401)
       expect((await get(`${locked.url}${path}`, { "x-api-key": `${key}x` })).status).toBe(401)
       expect((await get(`${locked.url}${path}`, { "x-api-key": key })).status).toBe(200)
       expect((await get(`${locked.url}${path}`, { authorization: `Bearer ${key}` })).status).toBe(200)
+      const basic = Buffer.from(`anyone:${key}`).toString("base64")
+      expect((await get(`${locked.url}${path}`, { authorization: `Basic ${basic}` })).status).toBe(200)
     }
   )
 

@@ -1,31 +1,31 @@
-// Who may ask, where a key is set.
+// Who may ask, where a key is set: whoever gives it as X-API-Key, as a bearer's
+// token, or as the password that a browser asks for.
+import { Guard } from "@sluice/server"
 import { Context, Effect } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { sameKey } from "../internal/keys.ts"
-import { Refusal } from "./refusal.ts"
 
 /** Who asks, for the audit log. */
 export const Actor: Context.Reference<string> = Context.Reference<string>("credentialing/Actor", {
   defaultValue: () => "anyone"
 })
 
-const given = (headers: Readonly<Record<string, string | undefined>>): string | undefined =>
-  headers["x-api-key"] ?? /^bearer (.+)$/i.exec(headers["authorization"] ?? "")?.[1]
+type Response = HttpServerResponse.HttpServerResponse
 
-export const authorized =
-  (apiKey: string | undefined) =>
-  <E, R>(
-    handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse, E | Refusal, R | HttpServerRequest.HttpServerRequest> => {
-    if (apiKey === undefined) return handler
-    const unauthorized = new Refusal({ status: 401, detail: "Give the key as X-API-Key or as Authorization: Bearer" })
-    return Effect.flatMap(
-      HttpServerRequest.HttpServerRequest,
-      ({ headers }): Effect.Effect<HttpServerResponse.HttpServerResponse, E | Refusal, R> => {
-        const key = given(headers)
-        return key !== undefined && sameKey(key, apiKey)
-          ? Effect.provideService(handler, Actor, "api-key")
-          : Effect.fail(unauthorized)
-      }
-    )
+/** Lets everyone through where there is no key. */
+export const keyed = (
+  apiKey: string | undefined
+): (<E, R>(
+  handler: Effect.Effect<Response, E, R>
+) => Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest>) => {
+  if (apiKey === undefined) return (handler) => handler
+  const otherwise = Guard.token(apiKey)
+  return <E, R>(handler: Effect.Effect<Response, E, R>) => {
+    const admitted = Effect.provideService(handler, Actor, "api-key")
+    const asked = otherwise(admitted)
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+      const given = headers["x-api-key"]
+      return given !== undefined && sameKey(given, apiKey) ? admitted : asked
+    })
   }
+}

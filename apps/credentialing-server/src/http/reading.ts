@@ -12,7 +12,7 @@ import type { Settings } from "../Settings.ts"
 import { Store } from "../Store.ts"
 import { Registries } from "../workflow/Registries.ts"
 import * as Body from "./body.ts"
-import { authorized } from "./guard.ts"
+import { keyed } from "./guard.ts"
 import { type Refusable, Refusal, refusing } from "./refusal.ts"
 import * as Views from "./views.ts"
 
@@ -64,7 +64,7 @@ export const routes = (settings: Settings) =>
         of: Class,
         path: `/${string}`,
         handler: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusable, R>
-      ) => HttpRouter.add("GET", path, admission.admit(of)(refusing(authorized(settings.apiKey)(handler))))
+      ) => HttpRouter.add("GET", path, admission.admit(of)(refusing(keyed(settings.apiKey)(handler))))
 
       const known = Effect.fnUntraced(function* (id: string) {
         const provider = yield* store.provider(id)

@@ -9,7 +9,6 @@ import type { StoreError } from "../Store.ts"
 
 const TITLES = {
   400: "Bad Request",
-  401: "Unauthorized",
   404: "Not Found",
   409: "Conflict",
   415: "Unsupported Media Type",

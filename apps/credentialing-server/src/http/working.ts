@@ -10,7 +10,7 @@ import type { Settings } from "../Settings.ts"
 import { type Batch, type Item, Store } from "../Store.ts"
 import * as Body from "./body.ts"
 import * as Events from "./events.ts"
-import { Actor, authorized } from "./guard.ts"
+import { Actor, keyed } from "./guard.ts"
 import { param, query } from "./reading.ts"
 import { type Refusable, Refusal, refusing } from "./refusal.ts"
 import * as Views from "./views.ts"
@@ -90,7 +90,7 @@ export const routes = (settings: Settings) =>
         method: "GET" | "POST",
         path: `/${string}`,
         handler: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusable, R>
-      ) => HttpRouter.add(method, path, admission.admit("controlled")(refusing(authorized(settings.apiKey)(handler))))
+      ) => HttpRouter.add(method, path, admission.admit("controlled")(refusing(keyed(settings.apiKey)(handler))))
 
       const credential = Effect.gen(function* () {
         const providerId = yield* param("provider_id")
