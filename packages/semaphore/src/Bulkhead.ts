@@ -81,7 +81,7 @@ export const makeUnsafe = ({ maxWait, maxWaiting, permits }: Options): Bulkhead 
   if (!Number.isSafeInteger(maxWaiting) || maxWaiting < 0) {
     throw new RangeError(`Cannot make a bulkhead with maxWaiting ${maxWaiting}: a whole number, 0 or more, is needed`)
   }
-  const queue = new PermitQueue<never>(permits)
+  const queue = new PermitQueue(permits)
   const duration = maxWait === undefined ? undefined : Duration.fromInputUnsafe(maxWait)
   let refused = 0
   const bound =

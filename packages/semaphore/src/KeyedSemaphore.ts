@@ -7,8 +7,9 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { acquire, isCount, tryTake, using, usingIfAvailable } from "./internal/gate.ts"
+import { acquire, using, usingIfAvailable } from "./internal/gate.ts"
 import { KeyedPermits } from "./internal/keyedPermits.ts"
+import { isCount, tryTake } from "./internal/line.ts"
 import type * as Semaphore from "./Semaphore.ts"
 
 /** What the semaphore is doing right now, over all keys. */

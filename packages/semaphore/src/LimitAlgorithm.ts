@@ -5,9 +5,9 @@
  * @module
  */
 import type * as Duration from "effect/Duration"
-import { isCount } from "./internal/gate.ts"
 import { Aimd, Gradient2, type State, Vegas } from "./internal/limitAlgorithms.ts"
 import { count, fail, millis, within } from "./internal/limitOptions.ts"
+import { isCount } from "./internal/line.ts"
 
 export type { Sample, State, Step } from "./internal/limitAlgorithms.ts"
 

@@ -8,7 +8,8 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { acquire, tryTake, using, usingIfAvailable } from "./internal/gate.ts"
+import { acquire, using, usingIfAvailable } from "./internal/gate.ts"
+import { tryTake } from "./internal/line.ts"
 import { PriorityQueue } from "./internal/priorityQueue.ts"
 import type * as Semaphore from "./Semaphore.ts"
 

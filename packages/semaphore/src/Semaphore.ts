@@ -12,7 +12,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { acquire, tryTake, using, usingIfAvailable } from "./internal/gate.ts"
+import { acquire, using, usingIfAvailable } from "./internal/gate.ts"
+import { tryTake } from "./internal/line.ts"
 import { PermitQueue } from "./internal/permitQueue.ts"
 
 /** What a semaphore is doing right now. Reading it has no side effects. */
@@ -118,7 +119,7 @@ export interface ClosableSemaphore extends Semaphore<SemaphoreClosed> {
   readonly close: Effect.Effect<void>
 }
 
-const fromQueue = <E>(queue: PermitQueue<E>): Semaphore<E> => {
+const fromQueue = <E>(queue: PermitQueue<Effect.Effect<never, E>>): Semaphore<E> => {
   let rejected = 0
   const takeIfAvailableUnsafe = (permits: number): boolean => {
     const isTaken = tryTake(queue, permits)
@@ -153,7 +154,10 @@ const fromQueue = <E>(queue: PermitQueue<E>): Semaphore<E> => {
     release: (permits) => Effect.sync(() => queue.giveBack(permits)),
     releaseUnsafe: (permits) => queue.giveBack(permits),
     resize: (permits) => Effect.sync(() => queue.resize(permits)),
-    awaitIdle: queue.idle,
+    awaitIdle: Effect.callback((resume) => {
+      const forget = queue.onIdle(() => resume(Effect.void))
+      return Effect.sync(forget)
+    }),
     stats: Effect.sync(statsUnsafe),
     statsUnsafe
   }
@@ -161,7 +165,7 @@ const fromQueue = <E>(queue: PermitQueue<E>): Semaphore<E> => {
 
 /** Makes a semaphore outside of an effect. Throws a `RangeError` unless `permits` is a whole number, 0 or more. */
 export const makeUnsafe = (permits: number, options: Options = {}): Semaphore =>
-  fromQueue(new PermitQueue<never>(permits, options.order === "lifo"))
+  fromQueue(new PermitQueue<Effect.Effect<never>>(permits, options.order === "lifo"))
 
 /**
  * Makes a semaphore. Dies with a `RangeError` unless `permits` is a whole number, 0 or more.
@@ -214,7 +218,7 @@ export const make = (permits: number, options?: Options): Effect.Effect<Semaphor
  */
 export const makeClosable = (permits: number, options: Options = {}): Effect.Effect<ClosableSemaphore> =>
   Effect.sync(() => {
-    const queue = new PermitQueue<SemaphoreClosed>(permits, options.order === "lifo")
+    const queue = new PermitQueue<Effect.Effect<never, SemaphoreClosed>>(permits, options.order === "lifo")
     return {
       ...fromQueue(queue),
       close: Effect.sync(() =>

@@ -7,7 +7,7 @@
 // A key whose own permits are used up stands outside of the ring until one comes
 // back. A key's state is made with its first use and dropped with its last.
 
-import { checkPermits, type Gate, isCount, Line, permitsWord, settle, type Waiter } from "./gate.ts"
+import { checkPermits, isCount, Line, type Permits, permitsWord, settle, type Waiter } from "./line.ts"
 import type { Snapshot } from "./permitQueue.ts"
 
 /** What is kept of a key while it is used. */
@@ -34,7 +34,7 @@ class KeyState<K> {
 }
 
 /** One request's way to a key, whose state may come and go while the request does. */
-class KeyGate<K> implements Gate {
+class KeyGate<K> implements Permits {
   readonly refusal = undefined
   private readonly permits: KeyedPermits<K>
   private readonly key: K
@@ -71,6 +71,16 @@ class KeyGate<K> implements Gate {
   }
 }
 
+export interface KeyedSnapshot extends Snapshot {
+  readonly keys: number
+}
+
+export interface KeySnapshot {
+  readonly capacity: number
+  readonly held: number
+  readonly waiting: number
+}
+
 export class KeyedPermits<K> {
   readonly capacity: number
   private readonly capacityOf: (key: K) => number
@@ -86,7 +96,7 @@ export class KeyedPermits<K> {
     this.capacityOf = capacityOf
   }
 
-  gate(key: K): Gate {
+  gate(key: K): Permits {
     return new KeyGate(this, key)
   }
 
@@ -148,12 +158,12 @@ export class KeyedPermits<K> {
     this.release(key, permits)
   }
 
-  snapshot(): Snapshot & { readonly keys: number } {
+  snapshot(): KeyedSnapshot {
     const { admitted, capacity, held, waiting } = this
     return { capacity, held, available: Math.max(0, capacity - held), waiting, admitted, keys: this.states.size }
   }
 
-  snapshotOf(key: K): { readonly capacity: number; readonly held: number; readonly waiting: number } {
+  snapshotOf(key: K): KeySnapshot {
     const state = this.states.get(key)
     return { capacity: this.capacityFor(key), held: state?.held ?? 0, waiting: state?.waiting ?? 0 }
   }

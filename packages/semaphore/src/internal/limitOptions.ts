@@ -1,7 +1,7 @@
 // What the options of an adaptive limit may be.
 
 import * as Duration from "effect/Duration"
-import { isCount } from "./gate.ts"
+import { isCount } from "./line.ts"
 
 export const fail = (name: string, value: unknown, allowed: string): never => {
   throw new RangeError(`Cannot make an adaptive limit: ${name} must be ${allowed}, received ${String(value)}`)

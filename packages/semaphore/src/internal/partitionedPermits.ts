@@ -6,9 +6,9 @@
 // Each part has a line of its own. What comes free goes first to the parts below
 // their share, then to the parts in turn.
 
-import { type Gate, Line, settle, type Waiter } from "./gate.ts"
+import { Line, type Permits, settle, type Waiter } from "./line.ts"
 
-export class Partition implements Gate {
+export class Partition implements Permits {
   readonly refusal = undefined
   readonly line: Line = new Line()
   readonly share: number

@@ -7,8 +7,7 @@
 // Last in, first out differs in one thing only: who comes goes before all who
 // wait, so that it need not wait at all when its permits are free.
 
-import * as Effect from "effect/Effect"
-import { checkPermits, type Gate, isCount, Line, permitsWord, settle, type Waiter } from "./gate.ts"
+import { checkPermits, isCount, Line, type Permits, permitsWord, settle, type Waiter } from "./line.ts"
 
 export interface Snapshot {
   readonly capacity: number
@@ -18,7 +17,7 @@ export interface Snapshot {
   readonly admitted: number
 }
 
-export class PermitQueue<E = never> implements Gate<E> {
+export class PermitQueue<Refusal = never> implements Permits<Refusal> {
   private readonly line: Line = new Line()
   private readonly isLifo: boolean
   /** What a resize may still grow to is not known, so only the largest capacity so far tells what can never be served. */
@@ -28,7 +27,7 @@ export class PermitQueue<E = never> implements Gate<E> {
   held = 0
   waiting = 0
   admitted = 0
-  refusal: Effect.Effect<never, E> | undefined
+  refusal: Refusal | undefined
 
   constructor(capacity: number, isLifo = false) {
     if (!isCount(capacity)) {
@@ -94,7 +93,7 @@ export class PermitQueue<E = never> implements Gate<E> {
   }
 
   /** Refuses all who wait and all who come; whoever holds permits keeps them to his end. */
-  close(refusal: Effect.Effect<never, E>): void {
+  close(refusal: Refusal): void {
     if (this.refusal !== undefined) return
     this.refusal = refusal
     for (let waiter = this.line.head; waiter !== undefined; waiter = this.line.head) {
@@ -104,15 +103,14 @@ export class PermitQueue<E = never> implements Gate<E> {
     this.tellIdle()
   }
 
-  /** Completes as soon as nobody holds or awaits permits. */
-  readonly idle: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    const listener = (): void => resume(Effect.void)
+  /** Calls a listener once, as soon as nobody holds or awaits permits; what it answers forgets the listener. */
+  onIdle(listener: () => void): () => void {
     this.idleListeners.push(listener)
     this.tellIdle()
-    return Effect.sync(() => {
+    return () => {
       this.idleListeners = this.idleListeners.filter((other) => other !== listener)
-    })
-  })
+    }
+  }
 
   get available(): number {
     return Math.max(0, this.capacity - this.held)

@@ -6,12 +6,12 @@
 // only if `s' + c' × ageing <= s + c × ageing`, so only if `s' - s <= c × ageing`: at
 // most `c × ageing` of those that come later, whatever their class.
 
-import { checkPermits, type Gate, isCount, Line, permitsWord, settle, type Waiter } from "./gate.ts"
+import { checkPermits, isCount, Line, type Permits, permitsWord, settle, type Waiter } from "./line.ts"
 import type { Snapshot } from "./permitQueue.ts"
 
 const maxClasses = 16
 
-class ClassGate implements Gate {
+class ClassGate implements Permits {
   readonly refusal = undefined
   readonly line: Line = new Line()
   private readonly queue: PriorityQueue
@@ -58,6 +58,10 @@ class ClassGate implements Gate {
   }
 }
 
+export interface PrioritySnapshot extends Snapshot {
+  readonly waitingByClass: ReadonlyArray<number>
+}
+
 export class PriorityQueue {
   private readonly classes: ReadonlyArray<ClassGate>
   private largest: number
@@ -81,7 +85,7 @@ export class PriorityQueue {
     this.classes = Array.from({ length: classes }, (_, priority) => new ClassGate(this, priority * ageing))
   }
 
-  gate(priority: number): Gate {
+  gate(priority: number): Permits {
     const gate = this.classes[priority]
     if (gate === undefined) {
       throw new RangeError(`Cannot wait in class ${priority}: the classes are 0 to ${this.classes.length - 1}`)
@@ -136,7 +140,7 @@ export class PriorityQueue {
     }
   }
 
-  snapshot(): Snapshot & { readonly waitingByClass: ReadonlyArray<number> } {
+  snapshot(): PrioritySnapshot {
     const { admitted, capacity, held, waiting } = this
     const available = Math.max(0, capacity - held)
     const waitingByClass = this.classes.map((gate) => gate.waiting)
