@@ -108,7 +108,7 @@ export const layer = (options: Options): Layer.Layer<LimitsApi> =>
   )
 
 /** A server that dies gives its permits back with their lease. */
-const LEASE: Duration.Input = "15 seconds"
+const LEASE: Duration.Input = "5 seconds"
 
 /**
  * The permits for model calls are shared by all servers. Who goes next is settled in two lines: that of this server, where

@@ -67,6 +67,7 @@ export const startMysql = async (): Promise<Mysql> => {
   if (made.status !== 0) throw new Error(`mariadb-install-db ended with code ${made.status}: ${made.stderr}`)
   const port = await freePort()
   let child: ChildProcess | undefined
+  let ended: Promise<unknown> | undefined
 
   const start = async (): Promise<void> => {
     const started = spawn(
@@ -85,6 +86,7 @@ export const startMysql = async (): Promise<Mysql> => {
       { stdio: ["ignore", "ignore", "pipe"] }
     )
     child = started
+    ended = new Promise((resolve) => started.once("exit", resolve))
     let log = ""
     await new Promise<void>((resolve, reject) => {
       started.stderr.on("data", (chunk) => {
@@ -96,9 +98,7 @@ export const startMysql = async (): Promise<Mysql> => {
   }
 
   const kill = async (): Promise<void> => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, "exit")
-    child.kill("SIGKILL")
+    child?.kill("SIGKILL")
     await ended
   }
 

@@ -13,6 +13,8 @@ const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : []
 export interface Running {
   readonly url: string
   readonly child: ChildProcess
+  /** The code that it ends with, known however long ago it ended. */
+  readonly ended: Promise<number | null>
   readonly log: () => string
 }
 
@@ -48,6 +50,7 @@ export const finish = async (
 
 export const start = async (command: string, environment: Readonly<Record<string, string>> = {}): Promise<Running> => {
   const child = launch(command, environment)
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve))
   let output = ""
   let log = ""
   child.stderr?.on("data", (chunk) => {
@@ -61,15 +64,12 @@ export const start = async (command: string, environment: Readonly<Record<string
     })
     child.once("exit", (code) => reject(new Error(`The app ended with code ${code}: ${log}`)))
   })
-  return { url, child, log: () => log }
+  return { url, child, ended, log: () => log }
 }
 
-export const stop = async ({ child }: Running, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> => {
-  if (child.exitCode !== null) return child.exitCode
-  const ended = once(child, "exit")
+export const stop = async ({ child, ended }: Running, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> => {
   child.kill(signal)
-  const [code] = await ended
-  return code
+  return ended
 }
 
 export const temporaryFolder = (): { readonly path: string; readonly remove: () => void } => {
