@@ -11,7 +11,7 @@ const stallMillis = 1000
 let requests = 0
 const schedules: Readonly<Record<string, () => number>> = {
   fixed: () => 50,
-  bimodal: () => (++requests % 10 === 0 ? 200 : 20),
+  bimodal: () => (++requests % 5 === 0 ? 200 : 20),
   // The last second of every ten: whoever comes then waits until it is over.
   stalls: () => {
     const at = (performance.now() - began) % stallEveryMillis
