@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
@@ -71,6 +72,22 @@ const answerTo = (code: string | undefined): string => {
 
 const isNode = (): boolean => process.versions["bun"] === undefined && process.versions["deno"] === undefined
 
+const beginnings: ReadonlySet<unknown> = new Set(["request", "checkContinue", "upgrade"])
+
+/**
+ * Lets requests that their clients have given up fail in silence. They do so on Bun whether or not anybody reads them, and
+ * a failure that nobody hears would end the process.
+ */
+const heedAborts = (server: Http.Server): void => {
+  const { EventEmitter } = process.getBuiltinModule("node:events")
+  const emit = server.emit.bind(server)
+  server.emit = (name: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+    const [request] = args
+    if (beginnings.has(name) && request instanceof EventEmitter) request.on("error", () => undefined)
+    return Reflect.apply(emit, server, [name, ...args])
+  }
+}
+
 /**
  * Makes the server that `NodeHttpServer.layer` serves with. Throws a `RangeError` if an option is out of range.
  *
@@ -134,6 +151,7 @@ export const make = (options: Options = {}): Listener => {
       if (count >= maxRequests) response.shouldKeepAlive = false
     })
   }
+  if (process.versions["bun"] !== undefined) heedAborts(server)
   let connections = 0
   let dropped = 0
   let refused = 0

@@ -38,3 +38,17 @@ export const response = ({
       ...(retryAfter === undefined ? undefined : { "retry-after": wholeSeconds(retryAfter) })
     }
   })
+
+const described: Readonly<Record<number, readonly [title: string, detail: string]>> = {
+  400: ["Bad Request", "The request is not what it should be."],
+  404: ["Not Found", "There is nothing here."],
+  408: ["Request Timeout", "The request did not come in time."],
+  413: ["Content Too Large", "The body of the request is too large."],
+  500: ["Internal Server Error", "The request failed here. It is not known why."]
+}
+
+/** What is told of a failure of which only the status is known. */
+export const ofStatus = (status: number): HttpServerResponse.HttpServerResponse => {
+  const [title, detail] = described[status] ?? ["Error", `The request was answered with ${status}.`]
+  return response({ status, title, detail })
+}

@@ -58,6 +58,10 @@ describe("a request's id", () => {
     expect(response.status).toBe(500)
     expect(response.headers.get("x-request-id")).toMatch(/-0$/)
     expect(response.headers.get("ratelimit")).toBe('"default";r=4;t=12')
+    expect(await response.json()).toMatchObject({
+      status: 500,
+      detail: "The request failed here. It is not known why."
+    })
     await dispose()
   })
 })

@@ -23,6 +23,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { RequestFacts } from "../ClientKey.ts"
+import * as Problem from "../Problem.ts"
 import type { Answers } from "./answers.ts"
 import { announcesTooMuch, type BodyBounds, type Guarded, guard, hasBody } from "./bodyGuard.ts"
 import type { Deadlines } from "./deadlines.ts"
@@ -272,11 +273,11 @@ class Visit {
     if (context === undefined) return this.release(exit)
     this.fiber?.setContext(context)
     if (Exit.isFailure(exit)) {
-      if (fields !== undefined) {
-        HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) =>
-          Effect.succeed(withFields(response, fields))
-        )
-      }
+      // The answer to a failure is made further out: it has its fields too, and never nothing to read.
+      HttpEffect.appendPreResponseHandlerUnsafe(context, (_, response) => {
+        const isMute = response.body._tag === "Empty" && response.status >= 400
+        return Effect.succeed(withFields(isMute ? Problem.ofStatus(response.status) : response, fields ?? {}))
+      })
       return this.release(exit)
     }
     if (exit.value.body._tag !== "Stream" || !this.isActive) return this.release(exit)
