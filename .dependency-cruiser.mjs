@@ -31,6 +31,19 @@ export default {
       }
     },
     {
+      name: "promise-imports-leaves-and-http-pool",
+      severity: "error",
+      from: { path: "^packages/promise/src/" },
+      to: {
+        path: "^packages/",
+        pathNot: [
+          "^packages/promise/",
+          "^packages/(semaphore|rate-limiter|retry|metrics)/src/(index|entry/[^/]+)\\.ts$",
+          "^packages/http-pool/src/(index|fetch)\\.ts$"
+        ]
+      }
+    },
+    {
       name: "packages-import-no-app",
       severity: "error",
       from: { path: "^packages/" },

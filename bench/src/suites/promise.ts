@@ -9,54 +9,58 @@ import { nanosPerOperation, type Suite } from "../harness.ts"
 
 const permits = 10
 
-/** Runs `tasks` tasks at once, round after round, each of which gives way once while it holds its permit. */
-const rounds = (tasks: number, operations: number, task: () => Promise<unknown>): Promise<number> => {
+/** `tasks` loops at once, each of which does its part of the operations one after another. */
+const loops = (tasks: number, operations: number, loop: (times: number) => Promise<void>): Promise<number> => {
   const times = Math.max(1, Math.round(operations / tasks))
-  return nanosPerOperation(times * tasks, async () => {
-    for (let time = 0; time < times; time++) await Promise.all(Array.from({ length: tasks }, task))
-  })
+  return nanosPerOperation(times * tasks, () => Promise.all(Array.from({ length: tasks }, () => loop(times))))
 }
 
 const giveWay = async (): Promise<void> => {
   await null
 }
 
+/** By functions that are run; each gives way once. */
+const byRun = (tasks: number, operations: number, run: (f: () => Promise<void>) => Promise<unknown>): Promise<number> =>
+  loops(tasks, operations, async (times) => {
+    for (let time = 0; time < times; time++) await run(giveWay)
+  })
+
+/** By taking and releasing; each gives way once in between. */
 const byPair = (tasks: number, operations: number): Promise<number> => {
   const semaphore = createSemaphore(permits)
-  return rounds(tasks, operations, async () => {
-    await semaphore.take()
-    await null
-    semaphore.release()
+  return loops(tasks, operations, async (times) => {
+    for (let time = 0; time < times; time++) {
+      await semaphore.take()
+      await null
+      semaphore.release()
+    }
   })
 }
 
 const byAsyncSema = (tasks: number, operations: number): Promise<number> => {
   const sema = new Sema(permits)
-  return rounds(tasks, operations, async () => {
-    await sema.acquire()
-    await null
-    sema.release()
+  return loops(tasks, operations, async (times) => {
+    for (let time = 0; time < times; time++) {
+      await sema.acquire()
+      await null
+      sema.release()
+    }
   })
 }
 
-const byRun = (tasks: number, operations: number): Promise<number> => {
-  const semaphore = createSemaphore(permits)
-  return rounds(tasks, operations, () => semaphore.run(giveWay))
-}
+const ours = (tasks: number, operations: number): Promise<number> =>
+  byRun(tasks, operations, createSemaphore(permits).run)
 
-const byPLimit = (tasks: number, operations: number): Promise<number> => {
-  const limit = pLimit(permits)
-  return rounds(tasks, operations, () => limit(giveWay))
-}
+const pLimits = (tasks: number, operations: number): Promise<number> => byRun(tasks, operations, pLimit(permits))
 
-const byPQueue = (tasks: number, operations: number): Promise<number> => {
+const pQueue = (tasks: number, operations: number): Promise<number> => {
   const queue = new PQueue({ concurrency: permits })
-  return rounds(tasks, operations, () => queue.add(giveWay))
+  return byRun(tasks, operations, (f) => queue.add(f))
 }
 
-const byBottleneck = (tasks: number, operations: number): Promise<number> => {
+const bottleneck = (tasks: number, operations: number): Promise<number> => {
   const limiter = new Bottleneck({ maxConcurrent: permits })
-  return rounds(tasks, operations, () => limiter.schedule(giveWay))
+  return byRun(tasks, operations, (f) => limiter.schedule(f))
 }
 
 const suite: Suite = {
@@ -67,46 +71,53 @@ const suite: Suite = {
       unit: "ns/op",
       against: "async-sema",
       bar: 1,
-      ours: () => byPair(1000, 200_000),
-      peer: () => byAsyncSema(1000, 200_000)
+      rounds: 15,
+      ours: () => byPair(1000, 300_000),
+      peer: () => byAsyncSema(1000, 300_000)
+    },
+    {
+      name: "the same beside functions that p-limit runs",
+      unit: "ns/op",
+      against: "p-limit",
+      bar: 3,
+      ours: () => byPair(1000, 300_000),
+      peer: () => pLimits(1000, 100_000)
     },
     {
       name: "run, 1,000 tasks on 10 permits",
       unit: "ns/op",
       against: "p-limit",
-      bar: 3,
-      ours: () => byRun(1000, 200_000),
-      peer: () => byPLimit(1000, 100_000)
+      ours: () => ours(1000, 200_000),
+      peer: () => pLimits(1000, 100_000)
     },
     {
-      name: "run, 1,000 tasks on 10 permits, by p-queue",
+      name: "run, 1,000 tasks on 10 permits, beside p-queue",
       unit: "ns/op",
       against: "p-queue",
-      ours: () => byRun(1000, 200_000),
-      peer: () => byPQueue(1000, 50_000)
+      ours: () => ours(1000, 200_000),
+      peer: () => pQueue(1000, 50_000)
     },
     {
-      name: "run, 1,000 tasks on 10 permits, by bottleneck",
+      name: "run, 1,000 tasks on 10 permits, beside bottleneck",
       unit: "ns/op",
       against: "bottleneck",
       rounds: 5,
-      ours: () => byRun(1000, 200_000),
-      peer: () => byBottleneck(1000, 5000)
+      ours: () => ours(1000, 200_000),
+      peer: () => bottleneck(1000, 5000)
     },
     {
       name: "run, uncontended",
       unit: "ns/op",
       against: "p-limit",
-      ours: () => byRun(1, 100_000),
-      peer: () => byPLimit(1, 100_000)
+      ours: () => ours(1, 100_000),
+      peer: () => pLimits(1, 100_000)
     },
     {
-      name: "run, 100,000 tasks on 10 permits",
+      name: "take and release, 100,000 tasks on 10 permits",
       unit: "ns/op",
       against: "async-sema",
-      rounds: 5,
-      ours: () => byPair(100_000, 200_000),
-      peer: () => byAsyncSema(100_000, 200_000)
+      ours: () => byPair(100_000, 500_000),
+      peer: () => byAsyncSema(100_000, 500_000)
     },
     {
       name: "keyed, 1,000 tasks of 100 keys, 10 permits over all",
@@ -115,12 +126,12 @@ const suite: Suite = {
       ours: () => {
         const keyed = createKeyedSemaphore<number>({ permitsPerKey: 1, permits })
         let n = 0
-        return rounds(1000, 100_000, () => keyed.run(n++ % 100, giveWay))
+        return byRun(1000, 100_000, (f) => keyed.run(n++ % 100, f))
       },
       peer: () => {
         const limits = Array.from({ length: 100 }, () => pLimit(1))
         let n = 0
-        return rounds(1000, 100_000, () => limits[n++ % 100]?.(giveWay) ?? giveWay())
+        return byRun(1000, 100_000, (f) => limits[n++ % 100]?.(f) ?? f())
       }
     },
     {

@@ -1,0 +1,7 @@
+export * from "./entry/semaphore.ts"
+export * from "./Hedge.ts"
+export * from "./Quota.ts"
+export * from "./RateDecision.ts"
+export * from "./RateLimiter.ts"
+export * from "./Registry.ts"
+export * from "./Retry.ts"
