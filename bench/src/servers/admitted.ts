@@ -1,5 +1,7 @@
 // A server of Effect with all of the admission on: a rate for each client, permits,
-// request ids, metrics, and the bounds of the listener.
+// request ids, metrics, and the bounds of the listener. With `--bare`, one with nothing
+// of it.
+import { createServer } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Registry } from "@sluice/metrics"
 import { Admission, Health, Listener } from "@sluice/server"
@@ -28,7 +30,10 @@ const told = Layer.effectDiscard(
   })
 )
 
-const server = NodeHttpServer.layer(() => Listener.make(), { port: 0, host: "127.0.0.1" })
+const server = NodeHttpServer.layer(() => (isBare ? createServer() : Listener.make()), {
+  port: 0,
+  host: "127.0.0.1"
+})
 Effect.runFork(
   Layer.launch(
     Layer.mergeAll(HttpRouter.serve(app, { disableLogger: true, disableListenLog: true }), told).pipe(
