@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The `sluice-load` command. Exit codes: 0 passed, 1 failed, 2 interrupted, 99 a threshold was crossed.
 
+import "./deno.ts"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Effect, Exit, Option } from "effect"
 import { Command } from "effect/cli"

@@ -13,7 +13,7 @@ import { endsWell } from "../src/scenarios/ModuleWork.ts"
 import * as Targets from "../src/scenarios/Targets.ts"
 import { turns } from "../src/scenarios/TargetWork.ts"
 import { arrivals, planOf, users } from "./plans.ts"
-import { httpServer, type Running } from "./servers.ts"
+import { echoWebSocketServer, http2Server, httpServer, type Running } from "./servers.ts"
 
 const shop = fileURLToPath(new URL("scenarios/shop.ts", import.meta.url))
 
@@ -104,6 +104,42 @@ describe("a scenario file", () => {
     expect(Histogram.mean(late?.latency ?? Histogram.empty)).toBeGreaterThanOrEqual(
       Histogram.mean(late?.service ?? Histogram.empty)
     )
+  })
+
+  it("speaks gRPC, in streams too, and WebSocket", async () => {
+    const grpc = await http2Server((stream) => {
+      const parts: Array<Buffer> = []
+      stream.on("data", (chunk: Buffer) => parts.push(chunk))
+      stream.on("end", () => {
+        stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true })
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }))
+        // Says back each message.
+        stream.end(Buffer.concat(parts))
+      })
+    })
+    const ws = await echoWebSocketServer()
+    try {
+      const path = fileURLToPath(new URL("scenarios/protocols.ts", import.meta.url))
+      process.env["GRPC_ADDRESS"] = `grpc://127.0.0.1:${grpc.port}`
+      process.env["WS_ADDRESS"] = `ws://127.0.0.1:${ws.port}`
+      const plan = planOf([
+        { name: "talk", startAfterSeconds: 0, load: users(2, 10), source: { kind: "module", path, names: ["talk"] } }
+      ])
+      const { result } = await Effect.runPromise(drive(plan))
+      expect(result.checks.map(({ failed, name, passed }) => [name, passed, failed])).toEqual([
+        ["a message comes back", 10, 0],
+        ["it says what it was told", 10, 0],
+        [endsWell, 10, 0],
+        ["three messages come back", 10, 0]
+      ])
+      expect(result.steps.map(({ name, protocol, requests }) => [name, protocol, requests])).toEqual([
+        ["/chat", "ws", 10],
+        ["stream", "grpc", 10],
+        ["test.Echo/Echo", "grpc", 10]
+      ])
+    } finally {
+      await Promise.all([grpc.close(), ws.close()])
+    }
   })
 
   it("says what is wrong with it", async () => {

@@ -1,5 +1,6 @@
 // A thread of a run: makes its share of the load ready, and begins when it is told.
 
+import "../deno.ts"
 import { parentPort, workerData } from "node:worker_threads"
 import { Deferred, Effect } from "effect"
 import * as Codec from "../results/Codec.ts"
