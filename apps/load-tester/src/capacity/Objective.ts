@@ -59,18 +59,27 @@ export const judge = (objectives: ReadonlyArray<Threshold.Threshold>, result: Re
 export interface Point {
   readonly rate: number
   readonly isMet: boolean
+  /** What the first objective of latency is about: its quantile, or its mean; p99 where there is none. */
+  readonly observed: number
   readonly p50: number
   readonly p99: number
   readonly p999: number
 }
 
-export const pointOf = (rate: number, { isMet, result }: Run): Point => {
+/** Those objectives that are of latency. */
+export const ofLatency = (objectives: ReadonlyArray<Threshold.Threshold>): ReadonlyArray<Threshold.Threshold> =>
+  objectives.filter(({ metric }) => metric.name.endsWith("req_duration"))
+
+export const pointOf = (rate: number, { isMet, result, verdicts }: Run): Point => {
   const { latency } = Result.total(result.steps)
+  const [first] = ofLatency(verdicts.map(({ threshold }) => threshold))
+  const p99 = Histogram.quantile(latency, 0.99)
   return {
     rate,
     isMet,
+    observed: verdicts.find(({ threshold }) => threshold === first)?.observed ?? p99,
     p50: Histogram.quantile(latency, 0.5),
-    p99: Histogram.quantile(latency, 0.99),
+    p99,
     p999: Histogram.quantile(latency, 0.999)
   }
 }

@@ -7,13 +7,18 @@ import * as Units from "../output/units.ts"
 import { type Axis, escaped, evenTicks, type Line, legend, lineChart } from "../report/charts.ts"
 import { page } from "../report/page.ts"
 import type * as Threshold from "../thresholds/Threshold.ts"
-import { type Point, pointOf, type Run } from "./Objective.ts"
+import { ofLatency, type Point, pointOf, type Run } from "./Objective.ts"
 import type { Found, Trial } from "./Search.ts"
 
 /** What was measured at each rate; of what was measured more often, the mean. */
 const pointsOf = (trials: ReadonlyArray<Trial<Run>>): ReadonlyArray<Point> => {
   const all = new Map<number, Array<Trial<Run>>>()
-  for (const one of trials) all.set(one.rate, [...(all.get(one.rate) ?? []), one])
+  for (const one of trials) {
+    const before = all.get(one.rate) ?? []
+    // What the tester has spoiled says nothing of the server, where something else does.
+    const sound = [...before, one].filter(({ measured }) => !measured.isClientLimited)
+    all.set(one.rate, sound.length > 0 ? sound : [...before, one])
+  }
   return Array.from(all, ([rate, at]): Point => {
     const points = at.map(({ measured }) => pointOf(rate, measured))
     const mean = (of: (point: Point) => number): number =>
@@ -21,6 +26,7 @@ const pointsOf = (trials: ReadonlyArray<Trial<Run>>): ReadonlyArray<Point> => {
     return {
       rate,
       isMet: points.every(({ isMet }) => isMet),
+      observed: mean(({ observed }) => observed),
       p50: mean(({ p50 }) => p50),
       p99: mean(({ p99 }) => p99),
       p999: mean(({ p999 }) => p999)
@@ -28,32 +34,29 @@ const pointsOf = (trials: ReadonlyArray<Trial<Run>>): ReadonlyArray<Point> => {
   }).sort((a, b) => a.rate - b.rate)
 }
 
-/** The limits of those objectives that are of latency. */
-const limitsOf = (objectives: ReadonlyArray<Threshold.Threshold>): ReadonlyArray<number> =>
-  objectives.filter(({ metric }) => metric.name.endsWith("req_duration")).map(({ limit }) => limit)
-
 const rows = 14
 const columns = 60
 
-/** A plot in characters: `o` for a p99 that held, `x` for one that did not, `-` for the limit. */
+/** A plot of what the objective is about, in characters: `o` where it held, `x` where it did not, `-` for the limit. */
 export const text = (trials: ReadonlyArray<Trial<Run>>, objectives: ReadonlyArray<Threshold.Threshold>): string => {
-  const points = pointsOf(trials).filter(({ p99 }) => p99 > 0)
-  const [limit] = limitsOf(objectives)
+  const points = pointsOf(trials).filter(({ observed }) => observed > 0)
+  const [objective] = ofLatency(objectives)
+  const limit = objective?.limit
   if (points.length === 0) return ""
   const most = Math.max(...points.map(({ rate }) => rate))
-  const values = [...points.map(({ p99 }) => p99), ...(limit === undefined ? [] : [limit])]
+  const values = [...points.map(({ observed }) => observed), ...(limit === undefined ? [] : [limit])]
   const low = Math.log(Math.min(...values))
   const span = Math.max(Math.log(Math.max(...values)) - low, 1e-9)
   const rowOf = (micros: number): number => Math.round((rows - 1) * (1 - (Math.log(micros) - low) / span))
   const canvas = Array.from({ length: rows }, () => new Array<string>(columns + 1).fill(" "))
   if (limit !== undefined) canvas[rowOf(limit)]?.fill("-")
-  for (const { isMet, p99, rate } of points) {
-    const row = canvas[rowOf(p99)]
+  for (const { isMet, observed, rate } of points) {
+    const row = canvas[rowOf(observed)]
     if (row !== undefined) row[Math.round((columns * rate) / most)] = isMet ? "o" : "x"
   }
   const label = (row: number): string => Units.duration(Math.exp(low + span * (1 - row / (rows - 1))))
   return [
-    "p99",
+    objective?.aggregate ?? "p(99)",
     ...canvas.map((row, at) => `${(at % 3 === 0 ? label(at) : "").padStart(9)} │${row.join("").trimEnd()}`),
     `${"".padStart(9)} └${"─".repeat(columns + 1)}`,
     `${"".padStart(9)}  0${`${Units.count(most)}/s`.padStart(columns)}`
@@ -70,8 +73,12 @@ const chart = (trials: ReadonlyArray<Trial<Run>>, objectives: ReadonlyArray<Thre
     { name: "p50", style: "q1", values: points.map(({ p50 }) => p50) },
     { name: "p99", style: "q3", values: points.map(({ p99 }) => p99) },
     { name: "p99.9", style: "q5", values: points.map(({ p999 }) => p999) },
-    ...limitsOf(objectives).map(
-      (limit): Line => ({ name: `objective: ${Units.duration(limit)}`, style: "bad", values: xs.map(() => limit) })
+    ...ofLatency(objectives).map(
+      ({ aggregate, limit }): Line => ({
+        name: `objective: ${aggregate} ${Units.duration(limit)}`,
+        style: "bad",
+        values: xs.map(() => limit)
+      })
     )
   ]
   return (

@@ -1,5 +1,6 @@
 // `sluice-load compare`.
 
+import { basename } from "node:path"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { parseSeconds } from "../engine/Pattern.ts"
@@ -15,6 +16,12 @@ const within = (name: string, from: number, to: number) =>
     (value: number) => value > from && value < to,
     (value) => `--${name} ${value}: a number above ${from} and below ${to} is needed`
   )
+
+const namesOf = (list: string): string =>
+  list
+    .split(",")
+    .map((path) => basename(path.trim()))
+    .join(", ")
 
 const loadAll = (list: string) => Effect.forEach(list.split(","), (path) => Codec.load(path.trim()))
 
@@ -51,11 +58,14 @@ export const compare = Command.make(
   Effect.fn("sluice-load.compare")(function* ({ after, before, confidence, out, tolerance, warmUp }) {
     const [one, two] = yield* Effect.all([loadAll(before), loadAll(after)])
     const comparison = Compare.compare(one, two, { confidence, tolerance, warmUpSeconds: warmUp })
-    yield* Console.log(Text.text(comparison, [before, after]))
+    yield* Console.log(Text.text(comparison, [namesOf(before), namesOf(after)]))
     if (Option.isSome(out))
       yield* Files.write(out.value, `${JSON.stringify({ before, after, ...comparison }, null, 2)}\n`)
     if (comparison.verdict === "worse") {
-      return yield* new ThresholdsCrossed({ message: `${after} is worse than ${before}`, verdicts: [] })
+      return yield* new ThresholdsCrossed({
+        message: `${namesOf(after)} is worse than ${namesOf(before)}`,
+        verdicts: []
+      })
     }
     if (comparison.verdict === "unknown") {
       return yield* new TestFailed({ message: `Cannot compare ${before} and ${after}: too little was recorded` })

@@ -38,7 +38,7 @@ it.effect("plots latency against load, and tells each trial", () =>
       confirmation        367/s  ended      360/s  p50    8.73ms  p99    42.9ms  ✓"
     `)
     expect(Plot.text(found.trials, objectives)).toMatchInlineSnapshot(`
-      "p99
+      "p(99)
           4.35s │                                                            x
                 │
                 │
