@@ -300,6 +300,11 @@ export const Records = HttpApiGroup.make("records")
       success: FirResult,
       error: [...Problems.refusals, Problems.NotFound]
     }).annotate(OpenApi.Description, "A report with its text."),
+    HttpApiEndpoint.get("firPdf", "/fir/:number/pdf", {
+      params: { number: Schema.String },
+      success: bytes("application/pdf"),
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "A report as a PDF file, with fonts of its own."),
     HttpApiEndpoint.get("listFirs", "/list_firs", {
       query: {
         cursor: Schema.optionalKey(Schema.String),

@@ -1,9 +1,11 @@
 // The reports: found, shown and finalised.
 import { Clock, Effect } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api, AuthenticatePayload, Caller } from "../Api.ts"
 import * as Body from "../internal/body.ts"
 import { sameKey } from "../internal/keys.ts"
+import * as Pdf from "../Pdf.ts"
 import * as Problems from "../Problems.ts"
 import type { Settings } from "../Settings.ts"
 import { type Fir, Store } from "../Store.ts"
@@ -63,6 +65,16 @@ export const records = (settings: Settings) =>
         )
         .handle("fir", ({ params }) => Effect.map(findFir(params.number), firResult))
         .handle("firContent", ({ params }) => Effect.map(findFir(params.number), firResult))
+        .handleRaw("firPdf", ({ params }) =>
+          Effect.gen(function* () {
+            const fir = yield* findFir(params.number)
+            const file = yield* Pdf.render(fir)
+            return HttpServerResponse.uint8Array(file, {
+              contentType: "application/pdf",
+              headers: { "content-disposition": `inline; filename="${fir.firNumber}.pdf"` }
+            })
+          })
+        )
         .handle("listFirs", ({ query }) =>
           Effect.gen(function* () {
             const limit = query.limit === undefined ? 20 : Number(query.limit)
