@@ -66,7 +66,8 @@ export const make = (options: Options = {}): ((request: RequestFacts) => string)
   const header = apiKeyHeader?.toLowerCase()
   const known = new Map<string, string | undefined>()
   const keyOf = (address: string): string | undefined => {
-    if (known.has(address)) return known.get(address)
+    const kept = known.get(address)
+    if (kept !== undefined || known.has(address)) return kept
     const key = read(address)
     if (known.size === maxKnown) known.clear()
     // What is longer is no address, and not worth the room.

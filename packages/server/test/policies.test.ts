@@ -446,6 +446,57 @@ describe("a rate that is decided elsewhere", () => {
   )
 })
 
+describe("a handler that is a response already", () => {
+  it.effect("is treated as any other", () =>
+    Effect.gen(function* () {
+      const scenario = (handler: typeof ok) =>
+        Effect.gen(function* () {
+          const registry = yield* Registry.make()
+          const admission = yield* Admission.make({
+            classes: {
+              high: { permits: 1, maxWaiting: 1 },
+              closed: { permits: 0 },
+              timed: { permits: 1, timeout: "1 second" }
+            },
+            rateLimit: { limit: 8, interval: "1 hour" },
+            body: { maxSize: 10 },
+            registry
+          })
+          const high = admission.admit("high")(handler)
+          const answers = [
+            yield* send(high),
+            yield* send(high, { headers: { "x-request-id": "mine", "grpc-timeout": "1S" } }),
+            yield* send(high, { headers: { "x-request-deadline": "-1", "grpc-timeout": "0S" } }),
+            yield* send(high, { method: "POST", body: "x".repeat(11), headers: { "content-length": "11" } }),
+            yield* send(admission.admit("closed")(handler)),
+            yield* send(admission.admit("timed")(handler)),
+            yield* send(admission.exempt(handler))
+          ]
+          const running = yield* Effect.forkChild(send(admission.admit("high")(Effect.delay(ok, "1 second"))), start)
+          const waiting = yield* Effect.forkChild(send(high), start)
+          yield* TestClock.adjust("1 second")
+          answers.push(yield* Fiber.join(running), yield* Fiber.join(waiting), yield* send(high))
+          yield* admission.drain
+          answers.push(yield* send(high), yield* send(admission.exempt(handler)))
+          const counts = registry.snapshotUnsafe().find(({ name }) => name === "server_requests_total")
+          return {
+            answers: answers.map(({ headers, status }) => [
+              status,
+              { ...headers, "x-request-id": headers["x-request-id"]?.replace(/^[0-9a-f]{16}/, "") }
+            ]),
+            stats: admission.statsUnsafe(),
+            counts: counts?.type === "counter" ? counts.series.map(({ labels, value }) => [labels, value]) : undefined
+          }
+        })
+      const ready = yield* scenario(ok)
+      expect(ready).toEqual(yield* scenario(Effect.andThen(Effect.void, ok)))
+      expect(ready.answers.map(([status]) => status)).toEqual([
+        200, 200, 503, 413, 503, 200, 200, 200, 200, 429, 503, 200
+      ])
+    })
+  )
+})
+
 describe("options that make no sense", () => {
   it.effect("are told of when the admission is made", () =>
     Effect.gen(function* () {

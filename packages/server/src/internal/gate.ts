@@ -45,6 +45,11 @@ export class Gate {
     this.isOpen = permits > 0
   }
 
+  isFree(): boolean {
+    const { available, waiting } = this.semaphore.statsUnsafe()
+    return this.isOpen && available > 0 && waiting === 0
+  }
+
   takeIfFree(): boolean {
     return this.isOpen && this.semaphore.takeIfAvailableUnsafe(1)
   }

@@ -19,7 +19,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { RequestFacts } from "../ClientKey.ts"
@@ -105,6 +105,7 @@ class Visit {
   private startedAt = 0
   private fields: Record<string, string> | undefined
   private place: "outside" | "waiting" | "inside" = "outside"
+  private headers: Readonly<Record<string, string | undefined>> | undefined
   private isActive = false
   private refusal: Outcome | undefined
   private waitScope: Scope.Closeable | undefined
@@ -125,7 +126,7 @@ class Visit {
     const clock = fiber.getRef(Clock.Clock)
     this.clock = clock
     if (this.telemetry !== undefined) this.startedAt = now(clock)
-    const headers = core.lookUp(request)
+    const headers = this.headers ?? core.lookUp(request)
     if (core.ids !== undefined) {
       const id = core.ids(core.acceptsIds ? headers[core.idHeader] : undefined)
       this.fields = { [core.idHeader]: id }
@@ -133,7 +134,7 @@ class Visit {
       fiber.setContext(Context.add(fiber.context, core.idReference, id))
       this.fiber = fiber
     }
-    if (route === undefined) return Effect.map(handler, (response) => this.answer(response))
+    if (route === undefined) return this.answered(handler)
     if (core.isDraining) {
       core.turnedAway++
       return this.refuse("draining", core.answers.draining)
@@ -151,6 +152,25 @@ class Visit {
     return rate.decideUnsafe === undefined
       ? Effect.flatMap(rate.decide(client), decided)
       : decided(rate.decideUnsafe(clock.currentTimeMillisUnsafe(), client))
+  }
+
+  /**
+   * All of it at once, for a handler that is a response already. Nothing can come in between, so that no frame is needed;
+   * where something has to be waited for, nothing is done.
+   */
+  atOnce(fiber: Fiber.Fiber<unknown, unknown>, ready: Response): Effect.Effect<Response> | undefined {
+    const { core, route } = this
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+    if (route !== undefined) {
+      this.headers = core.lookUp(request)
+      if (hasBody(request) || route.deadlines(this.headers) !== undefined || !route.gate.isFree()) return undefined
+    }
+    const answer = responseOf(this.begin(fiber, Exit.succeed(ready)))
+    // Without an overload, a deadline or a decision from elsewhere there is nothing that is not known by now.
+    if (answer === undefined) throw new Error("An answer was to be had at once")
+    const exit = Exit.succeed(answer)
+    this.end(exit)
+    return exit
   }
 
   private enter<E, R>(
@@ -181,7 +201,7 @@ class Visit {
       within === undefined
         ? this.pass(route.gate, work)
         : this.inTime(within(Effect.exit(Effect.suspend(() => this.pass(route.gate, work)))))
-    return Effect.map(run, (response) => this.answer(response))
+    return this.answered(run)
   }
 
   /** Through the gate of the class, at once or after a wait. */
@@ -257,6 +277,13 @@ class Visit {
     return Effect.succeed(this.answer(response))
   }
 
+  private answered<E, R>(run: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
+    const response = responseOf(run)
+    return response === undefined
+      ? Effect.map(run, (response) => this.answer(response))
+      : Exit.succeed(this.answer(response))
+  }
+
   private answer(response: Response): Response {
     // Whoever keeps a connection to a server that drains would send its next request in vain.
     if (this.isActive && this.core.isDraining) this.fields = { ...this.fields, connection: "close" }
@@ -325,17 +352,31 @@ const exceeded = (cause: Cause.Cause<unknown>): Deadline.DeadlineExceeded | unde
   return undefined
 }
 
+/** The response that an effect is already, if it is one. */
+const responseOf = (effect: Effect.Effect<Response, unknown, unknown>): Response | undefined => {
+  if (!Exit.isExit(effect) || !Exit.isSuccess(effect)) return undefined
+  const value: unknown = effect.value
+  return HttpServerResponse.isHttpServerResponse(value) ? value : undefined
+}
+
 /** Lets a handler run, or answers in its place. Without a route it is let in whatever is going on. */
 export const visiting = <E, R>(
   core: Core,
   route: Route | undefined,
   telemetry: ClassTelemetry | undefined,
   handler: Effect.Effect<Response, E, R>
-): Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest> =>
-  Effect.suspend(() => {
+): Effect.Effect<Response, E, R | HttpServerRequest.HttpServerRequest> => {
+  const framed = Effect.suspend(() => {
     const visit = new Visit(core, route, telemetry)
     return Effect.onExitPrimitive(
       Effect.withFiber<Response, E, R | HttpServerRequest.HttpServerRequest>((fiber) => visit.begin(fiber, handler)),
       (exit) => visit.end(exit)
     )
   })
+  const ready = responseOf(handler)
+  const isDecidedHere = core.overload === undefined && (core.rate === undefined || core.rate.decideUnsafe !== undefined)
+  // A stream has only begun when it is there.
+  return ready !== undefined && ready.body._tag !== "Stream" && isDecidedHere
+    ? Effect.withFiber((fiber) => new Visit(core, route, telemetry).atOnce(fiber, ready) ?? framed)
+    : framed
+}
