@@ -9,7 +9,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import { Api } from "./Api.ts"
 import type { Settings } from "./Settings.ts"
-import { authorization, guarded, rateLimited } from "./server/door.ts"
+import { authorization, guarded, observed, rateLimited } from "./server/door.ts"
 import { operations, system } from "./server/operations.ts"
 import { records } from "./server/records.ts"
 import { sessions } from "./server/sessions.ts"
@@ -36,6 +36,7 @@ export const routes = (settings: Settings) =>
       Layer.provide([authorization(settings), rateLimited(settings)])
     ),
     guarded,
+    observed,
     HttpApiSwagger.layer(Api, { path: "/docs" }),
     Web.routes,
     HttpRouter.add("*", "/*", nothingHere),

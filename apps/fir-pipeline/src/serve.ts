@@ -10,7 +10,7 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { HttpPool } from "@sluice/http-pool"
 import { RedisSession } from "@sluice/redis"
 import { Effect, Layer, Logger, References, Schedule } from "effect"
-import { FetchHttpClient, HttpRouter, HttpServer, UrlParams } from "effect/http"
+import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { OtlpSerialization, OtlpTracer } from "effect/observability"
 import * as Breaker from "./Breaker.ts"
 import { modelServer as embeddedServer } from "./internal/child.ts"
@@ -111,7 +111,7 @@ const describe = (settings: Settings.Settings, { asrOcrServer, modelServer }: Se
   ]
 }
 
-/** Spans tell of routes and times; what people searched for and who they are is left out. */
+/** The server's own spans tell of routes and times; those that would tell of whole addresses are left out. */
 const tracing = ({ otlpUrl }: Settings.Settings) =>
   otlpUrl === undefined
     ? Layer.empty
@@ -119,7 +119,7 @@ const tracing = ({ otlpUrl }: Settings.Settings) =>
         OtlpTracer.layer({ url: `${otlpUrl}/v1/traces`, resource: { serviceName: "fir-pipeline" } }).pipe(
           Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer])
         ),
-        Layer.succeed(UrlParams.CurrentRedactedNames, ["search"])
+        Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)
       )
 
 /** The limits of this server alone, or those that it shares with others. */

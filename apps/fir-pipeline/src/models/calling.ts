@@ -91,7 +91,8 @@ export const makeCalling = Effect.fnUntraced(function* ({ backoff, hedgeSeconds,
       ),
       (attempt) => telemetry.modelCall(model, limits.modelCall(attempt)),
       hedged,
-      again
+      again,
+      Effect.withSpan("Models.call", { attributes: { model, server } })
     )
 
   const ask = Effect.fnUntraced(function* <A>({ answer, model, request }: Call<A>) {

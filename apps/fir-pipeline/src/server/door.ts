@@ -1,7 +1,7 @@
 // Who comes in: how often, as whom, and what browsers are told beside.
 import { ClientKey } from "@sluice/server"
-import { Effect, Layer, Option, Redacted } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Clock, Effect, Layer, Option, Redacted } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse, HttpTraceContext } from "effect/http"
 import { Authorization, Caller, RateLimited } from "../Api.ts"
 import * as Problems from "../Problems.ts"
 import { RateLimit } from "../RateLimit.ts"
@@ -46,6 +46,40 @@ export const rateLimited = (settings: Settings) =>
         })
     })
   )
+
+const HERE =
+  /^\/(?:process|validate|session|regenerate|authenticate|fir|list_firs|metrics|reliability|prometheus|health|live|ready|web|docs|openapi\.json|)(?=\/|\?|$)/
+const IDENTIFIER = /[0-9a-f]{8}-[0-9a-f-]{27}|FIR-[0-9a-f]{8}-\d{14}/g
+
+/** A path without what was asked for: sessions and reports are somebody's, and what is not here may be anything. */
+export const routeOf = (url: string): string => {
+  const [path = ""] = url.split("?")
+  return HERE.test(path) ? path.replace(IDENTIFIER, ":id").slice(0, 100) : "(none)"
+}
+
+/** One line and one span a request, of how it went and how long it took, and nothing of what was said. */
+export const observed = HttpRouter.middleware(
+  (effect) =>
+    Effect.gen(function* () {
+      const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest
+      const route = routeOf(url)
+      const began = yield* Clock.currentTimeMillis
+      const response = yield* Effect.tap(effect, ({ status }) =>
+        Effect.annotateCurrentSpan("http.response.status_code", status)
+      ).pipe(
+        Effect.withSpan(`${method} ${route}`, {
+          kind: "server",
+          parent: Option.getOrUndefined(HttpTraceContext.fromHeaders(headers)),
+          attributes: { "http.request.method": method, "http.route": route }
+        })
+      )
+      const millis = (yield* Clock.currentTimeMillis) - began
+      const log = response.status >= 500 ? Effect.logWarning : Effect.logDebug
+      yield* log("request").pipe(Effect.annotateLogs({ method, route, status: response.status, millis }))
+      return response
+    }),
+  { global: true }
+)
 
 /** What browsers need to be told about answers that hold personal data. */
 export const guarded = HttpRouter.middleware(
