@@ -62,9 +62,6 @@ describe("logs and traces", () => {
     expect(named("Models.call").some(({ traceId }) => traceId === answer.traceId)).toBe(true)
     expect(spans.some(({ kind, spanId }) => kind === 2 && spanId === answer.parentSpanId)).toBe(true)
     const told = `${server.log()}\n${JSON.stringify(traces)}`
-      const i = told.indexOf(w)
-      if (i >= 0) console.log(told.slice(i - 300, i + 100))
-    }
     expect(PERSONAL.filter((word) => told.includes(word))).toEqual([])
   })
 
