@@ -10,12 +10,12 @@ import { compare } from "./compare/commands.ts"
 import { fir, perf } from "./fir/commands.ts"
 import { grpc } from "./grpc/commands.ts"
 import { merge, report } from "./report/commands.ts"
-import { agent, run } from "./run/commands.ts"
+import { agent, credential, run, t2e } from "./run/commands.ts"
 import { crossedExitCode, isThresholdsCrossed } from "./run/reporting.ts"
 
 const program = Command.make("sluice-load").pipe(
   Command.withDescription("Loads servers, and tells what they bear"),
-  Command.withSubcommands([run, agent, report, merge, compare, capacity, fir, perf, grpc]),
+  Command.withSubcommands([run, agent, report, merge, compare, capacity, fir, perf, t2e, credential, grpc]),
   Command.run({ version: "0.0.0" }),
   Effect.provide(NodeServices.layer),
   Effect.tapError((error) => Effect.sync(() => console.error(`sluice-load: ${error.message}`)))

@@ -58,29 +58,35 @@ const catalogue = (): string =>
 const ownServer = (target: string, { baseUrl }: Flags.Flags) =>
   target === "t2e" && Option.isNone(baseUrl) ? startT2e : Effect.succeed(undefined)
 
-export const run = Command.make(
-  "run",
-  { target: Flags.target, list, ...Flags.load, ...Flags.http, ...Flags.placement, ...Reporting.flags },
-  Effect.fn("sluice-load.run")(function* ({ list, target, ...flags }) {
-    if (list) return yield* Console.log(catalogue())
-    if (Option.isNone(target)) {
-      return yield* new TestFailed({
-        message: "Cannot run nothing: an address, a file or a name is needed; --list tells the names"
-      })
-    }
-    const url = yield* ownServer(target.value, flags)
-    const { plan, thresholds } = yield* askedOf(target.value, flags, url)
-    const reporting = yield* Reporting.make(flags, thresholds)
-    const { ending, result } = yield* reporting.around((hooks) => carryOut(plan, flags, hooks), plannedSeconds(plan))
-    yield* reporting.conclude(result)
-    if (ending.kind === "missed") {
-      return yield* new TestFailed({
-        message: `${ending.scenario} began ${ending.begun} of ${ending.planned} iterations of a second, and the run was ended`
-      })
-    }
-    if (ending.kind === "stopped") return yield* new TestFailed({ message: `the run was ended: ${ending.reason}` })
-  }, Effect.scoped)
-).pipe(
+const flags = { ...Flags.load, ...Flags.http, ...Flags.placement, ...Reporting.flags }
+
+const perform = Effect.fn("sluice-load.run")(function* (
+  target: string,
+  given: Flags.Flags & Flags.Placement & Reporting.Flags
+) {
+  const url = yield* ownServer(target, given)
+  const { plan, thresholds } = yield* askedOf(target, given, url)
+  const reporting = yield* Reporting.make(given, thresholds)
+  const { ending, result } = yield* reporting.around((hooks) => carryOut(plan, given, hooks), plannedSeconds(plan))
+  yield* reporting.conclude(result)
+  if (ending.kind === "missed") {
+    return yield* new TestFailed({
+      message: `${ending.scenario} began ${ending.begun} of ${ending.planned} iterations of a second, and the run was ended`
+    })
+  }
+  if (ending.kind === "stopped") return yield* new TestFailed({ message: `the run was ended: ${ending.reason}` })
+}, Effect.scoped)
+
+export const run = Command.make("run", { target: Flags.target, list, ...flags }, ({ list, target, ...given }) => {
+  if (list) return Console.log(catalogue())
+  return Option.isNone(target)
+    ? Effect.fail(
+        new TestFailed({
+          message: "Cannot run nothing: an address, a file or a name is needed; --list tells the names"
+        })
+      )
+    : perform(target.value, given)
+}).pipe(
   Command.withDescription("Load an address, the targets of a file, or a scenario"),
   Command.withExamples([
     {
@@ -97,6 +103,15 @@ export const run = Command.make(
     }
   ])
 )
+
+/** A scenario by name, as a command of its own. */
+const named = (name: string) =>
+  Command.make(name, flags, (given) => perform(name, given)).pipe(
+    Command.withDescription(`Load ${BuiltIn.find(name)?.summary ?? name}`)
+  )
+
+export const t2e = named("t2e")
+export const credential = named("credential")
 
 export const agent = Command.make(
   "agent",
