@@ -5,6 +5,7 @@
 // Fetch standard, and a signal that ends the body too.
 
 import { HttpPool } from "@sluice/http-pool"
+import * as Cookies from "effect/http/Cookies"
 import * as HttpBody from "effect/http/HttpBody"
 import type * as HttpClient from "effect/http/HttpClient"
 import { HttpClientError } from "effect/http/HttpClientError"
@@ -187,16 +188,14 @@ const toResponse = async (
   // A body that there cannot be is read to its end, so that the connection is free again.
   if (hasNoBody(method, status)) for await (const _ of body);
   const headers = new Headers()
-  for (const [name, value] of Object.entries(response.headers)) headers.set(name, value)
-  for (const cookie of cookiesOf(response)) headers.append("set-cookie", cookie)
+  for (const [name, value] of Object.entries(response.headers)) if (name !== "set-cookie") headers.set(name, value)
+  // Of all fields this one alone may come several times and must not be joined.
+  for (const cookie of Cookies.toSetCookieHeaders(response.cookies)) headers.append("set-cookie", cookie)
   const passed = new Response(hasNoBody(method, status) ? null : body, { status, headers })
   Object.defineProperty(passed, "url", { value: url.href })
   if (isRedirected) Object.defineProperty(passed, "redirected", { value: true })
   return passed
 }
-
-const cookiesOf = ({ cookies }: HttpClientResponse.HttpClientResponse): ReadonlyArray<string> =>
-  Object.values(cookies.cookies).map((cookie) => cookie.toString())
 
 /** A `fetch` that sends with a client. */
 export const makeFetch =
