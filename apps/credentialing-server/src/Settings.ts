@@ -39,6 +39,7 @@ export interface Settings {
   readonly llmKey: Redacted.Redacted<string> | undefined
   readonly apiKey: string | undefined
   readonly trustedProxies: ReadonlyArray<string>
+  readonly keepAliveSeconds: number
   readonly drainSeconds: number
   readonly exitWithParent: boolean
 }
@@ -135,6 +136,10 @@ const services = (read: Read) =>
     )
   })
 
+/** Whether one process is all there is: one worker that nothing replaces needs no other to watch over it. */
+export const isAlone = ({ maxRequestsPerWorker, workers }: Settings): boolean =>
+  workers === 1 && maxRequestsPerWorker === 0
+
 /** Reads the settings from the environment, or from whatever `ConfigProvider` is in place. */
 export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = Effect.gen(function* () {
   const bad: Array<BadVariable> = []
@@ -159,8 +164,16 @@ export const load: Effect.Effect<Settings, BadSettings | Config.ConfigError> = E
     ...(yield* services(read)),
     apiKey: yield* read("API_KEY", text(8), undefined, true),
     trustedProxies: yield* read("TRUSTED_PROXIES", networks, []),
+    keepAliveSeconds: yield* read("KEEP_ALIVE_SECONDS", whole(1, 3600), 5),
     drainSeconds: yield* read("DRAIN_SECONDS", whole(0, 3600), 30),
     exitWithParent: (yield* read("EXIT_WITH_PARENT", oneOf("0", "1"), "0")) === "1"
+  }
+  if (settings.databasePath === ":memory:" && !isAlone(settings)) {
+    bad.push({
+      name: "DATABASE_PATH",
+      value: '":memory:"',
+      allowed: "a file, unless WORKERS is 1 and MAX_REQUESTS_PER_WORKER 0: workers share it"
+    })
   }
   if (bad.length > 0) return yield* new BadSettings({ variables: bad })
   return settings

@@ -5,15 +5,19 @@
  * @module
  */
 import "./deno.ts"
+import cluster from "node:cluster"
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Workers } from "@sluice/server/workers"
 import { Cause, Data, Effect, Exit, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { registryServer } from "./internal/child.ts"
+import { freePort } from "./internal/freePort.ts"
 import * as RegistryServer from "./registry-server/RegistryServer.ts"
 import * as Settings from "./Settings.ts"
-import { logging, serve } from "./serve.ts"
+import { alone, asWorker, logging } from "./serve.ts"
+import * as Sqlite from "./store/sqlite.ts"
 
 const HELP = `Usage: main.ts <command>
 
@@ -80,16 +84,75 @@ const describe = (settings: Settings.Settings, registryUrl: string): ReadonlyArr
   ]
 }
 
+const runAlone = (settings: Settings.Settings) =>
+  Effect.gen(function* () {
+    const registryUrl = settings.registryUrl ?? (yield* registryServer({}))
+    for (const line of describe(settings, registryUrl)) yield* Effect.logInfo(line)
+    yield* endWithParent(settings, alone(settings, registryUrl, announce))
+  })
+
+const told = (event: Workers.Event, url: string): Effect.Effect<void> => {
+  switch (event._tag) {
+    case "Started":
+      return Effect.logDebug(`worker ${event.worker} started as process ${event.pid}`)
+    case "Ready":
+      return Effect.logInfo(`worker ${event.worker} takes requests at ${url}`)
+    case "Replacing":
+      return Effect.logInfo(
+        `worker ${event.worker} is replaced: ${event.reason === "requests" ? "it has had its requests" : "all are"}`
+      )
+    case "Exited":
+      return event.reason === "drained"
+        ? Effect.logInfo(`worker ${event.worker} has drained`)
+        : Effect.logWarning(`worker ${event.worker} ${event.reason}: ${event.signal ?? `code ${event.code}`}`)
+  }
+}
+
+/** What all workers need is made ready by the primary, and handed on as settings. */
+const prepare = (settings: Settings.Settings) =>
+  Effect.gen(function* () {
+    const registryUrl = settings.registryUrl ?? (yield* registryServer({}))
+    const port = settings.port === 0 ? yield* freePort(settings.host) : settings.port
+    yield* Effect.scoped(Sqlite.prepare(settings))
+    process.env["REGISTRY_URL"] = registryUrl
+    process.env["PORT"] = String(port)
+    for (const line of describe(settings, registryUrl)) yield* Effect.logInfo(line)
+    yield* Effect.logInfo(`workers ${settings.workers}, each replaced after ${settings.maxRequestsPerWorker} requests`)
+    return `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`
+  })
+
+const runWorkers = (settings: Settings.Settings) =>
+  Effect.gen(function* () {
+    if (!cluster.isPrimary) {
+      // The primary has set it.
+      return yield* Workers.launch(asWorker(settings, settings.registryUrl ?? ""), workersOf(settings))
+    }
+    const url = yield* prepare(settings)
+    let isAnnounced = false
+    const launched = Workers.launch(Effect.never, {
+      ...workersOf(settings),
+      onEvent: (event) => {
+        const isFirst = event._tag === "Ready" && !isAnnounced
+        isAnnounced ||= isFirst
+        return Effect.andThen(told(event, url), isFirst ? announce(url) : Effect.void)
+      }
+    })
+    yield* endWithParent(settings, Effect.andThen(launched, Effect.never))
+  })
+
+const workersOf = (settings: Settings.Settings): Workers.Options => ({
+  workers: settings.workers,
+  maxRequestsPerWorker: settings.maxRequestsPerWorker,
+  drainTimeout: `${Math.max(1, settings.drainSeconds)} seconds`
+})
+
 const runServer = Effect.gen(function* () {
   const settings = yield* Settings.load
   yield* Effect.scoped(
     Effect.gen(function* () {
       // First in, last out: when this is logged, everything else has ended.
-      yield* Effect.addFinalizer(() => Effect.logInfo("stopped"))
-      const registryUrl = settings.registryUrl ?? (yield* registryServer({}))
-      for (const line of describe(settings, registryUrl)) yield* Effect.logInfo(line)
-      const server = serve(settings, registryUrl, { onReady: announce })
-      yield* endWithParent(settings, Layer.launch(server))
+      if (cluster.isPrimary) yield* Effect.addFinalizer(() => Effect.logInfo("stopped"))
+      yield* Settings.isAlone(settings) ? runAlone(settings) : runWorkers(settings)
     })
   ).pipe(Effect.provide(logging(settings)))
 })

@@ -9,7 +9,8 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { HttpPool } from "@sluice/http-pool"
 import { Listener } from "@sluice/server"
-import { Duration, Effect, Layer, Logger, References } from "effect"
+import { Workers } from "@sluice/server/workers"
+import { Context, Duration, Effect, Layer, Logger, References } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import * as Batches from "./Batches.ts"
 import * as Chat from "./Chat.ts"
@@ -89,36 +90,13 @@ const poolFigures = (pool: HttpPool.HttpPool) => {
   return { capacity, open, idle, held: inFlight, waiting, created, reused, rejected }
 }
 
-export interface Serving extends FrontLive.Shared {
-  /** Told once the routes are in place: a request that came before would never be answered. */
-  readonly onReady: (url: string) => Effect.Effect<void>
-}
-
-/** Serves until it is interrupted; then what was admitted is served to its end, within the time there is. */
-export const serve = (settings: Settings, registryUrl: string, serving: Serving) => {
+/** The whole of a process: what listens, and what it serves. */
+const application = (settings: Settings, registryUrl: string, shared: FrontLive.Shared) => {
   const listener = Listener.make({
     maxConnections: settings.maxConcurrentConnections,
-    keepAliveTimeout: "30 seconds"
+    // A worker that drains waits for the connections that are idle: whoever sends on one must not find it closed.
+    keepAliveTimeout: Duration.seconds(settings.keepAliveSeconds)
   })
-  const drainMillis = settings.drainSeconds * 1000
-  const ready = Layer.effectDiscard(
-    Effect.gen(function* () {
-      const { admission, health } = yield* Front
-      const batches = yield* Batches.Batches
-      yield* Effect.addFinalizer(() =>
-        Effect.gen(function* () {
-          yield* health.drain
-          yield* batches.drain
-          yield* Effect.timeoutOption(admission.drain, Math.max(0, drainMillis - 1000))
-          // Whoever still waits for a batch is told how far it has come, and can come back for the rest.
-          yield* batches.pause
-          yield* Effect.timeoutOption(admission.drain, 1000)
-        })
-      )
-      yield* health.ready
-      yield* HttpServer.addressFormattedWith(serving.onReady)
-    })
-  )
   const server = NodeHttpServer.layer(
     () => listener,
     // By then what was admitted has its answer, of which the last bytes may be under way.
@@ -132,9 +110,58 @@ export const serve = (settings: Settings, registryUrl: string, serving: Serving)
       })
     )
   )
-  return ready.pipe(
-    Layer.provide(HttpRouter.serve(routes, quiet)),
-    Layer.provide(services(settings, registryUrl, serving)),
-    Layer.provide(server)
+  const layer = HttpRouter.serve(routes, quiet).pipe(
+    Layer.provideMerge(services(settings, registryUrl, shared)),
+    Layer.provideMerge(server)
   )
+  return { listener, layer }
 }
+
+/** The last second of a drain is for those who wait for a batch to be told how far it has come. */
+const drainMillis = (settings: Settings): number => Math.max(0, settings.drainSeconds * 1000 - 1000)
+
+/**
+ * Serves alone until it is interrupted; then what was admitted is served to its end, within the time there is. `onReady`
+ * is told the address once the routes are in place: a request that came before would never be answered.
+ */
+export const alone = (settings: Settings, registryUrl: string, onReady: (url: string) => Effect.Effect<void>) => {
+  const { layer } = application(settings, registryUrl, {})
+  const ready = Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { admission, health } = yield* Front
+      const batches = yield* Batches.Batches
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          yield* health.drain
+          yield* batches.drain
+          yield* Effect.timeoutOption(admission.drain, drainMillis(settings))
+          yield* batches.pause
+          yield* Effect.timeoutOption(admission.drain, "1 second")
+        })
+      )
+      yield* health.ready
+      yield* HttpServer.addressFormattedWith(onReady)
+    })
+  )
+  return Layer.launch(Layer.provide(ready, layer))
+}
+
+/** Serves as one of several workers until it is told to drain. */
+export const asWorker = (settings: Settings, registryUrl: string) =>
+  Effect.gen(function* () {
+    const self = yield* Workers.Worker
+    const { layer, listener } = application(settings, registryUrl, {
+      name: self.name,
+      workers: self.others,
+      limiter: yield* self.limiter({ limit: settings.rateLimitRequestsPerMinute, interval: "1 minute" })
+    })
+    const context = yield* Layer.build(layer)
+    const batches = Context.get(context, Batches.Batches)
+    yield* self.draining.pipe(
+      Effect.andThen(batches.drain),
+      Effect.andThen(Effect.sleep(drainMillis(settings))),
+      Effect.andThen(batches.pause),
+      Effect.forkScoped
+    )
+    yield* self.serve({ server: listener, health: Context.get(context, Front).health })
+  })

@@ -6,6 +6,7 @@
 import type { SQLInputValue } from "node:sqlite"
 import { Effect, Layer, Schema, type Scope } from "effect"
 import { Provider } from "../Provider.ts"
+import type { Settings } from "../Settings.ts"
 import {
   AuditEntry,
   Batch,
@@ -386,5 +387,9 @@ export const make = (options: Options): Effect.Effect<StoreApi, StoreError, Scop
     }
     return api
   })
+
+/** Makes the database what it is to be, for processes that come later and are many. */
+export const prepare = ({ databasePath, providers, seed }: Settings): Effect.Effect<void, StoreError, Scope.Scope> =>
+  Effect.asVoid(make({ path: databasePath, providers, seed }))
 
 export const layer = (options: Options): Layer.Layer<StoreApi, StoreError> => Layer.effect(Store, make(options))
