@@ -102,6 +102,25 @@ it("ends a run as soon as it may not go on", async () => {
   expect(JSON.parse(stdout).durationSeconds).toBeLessThan(20)
 }, 60_000)
 
+it("tells what an interrupted run came to", async () => {
+  const child = spawn(
+    process.execPath,
+    [...runtimeArguments, main, "run", `${url}/`, ...["-c", "1", "-d", "1m", "--summary", "json"]],
+    { stdio: ["ignore", "pipe", "pipe"] }
+  )
+  let stdout = ""
+  child.stdout.on("data", (chunk) => {
+    stdout += String(chunk)
+  })
+  const asked = server
+  if (asked !== undefined) await once(asked, "request")
+  child.kill("SIGINT")
+  const [code] = await once(child, "close")
+  // Deno tells the signal that it has sent, whatever the process ended with.
+  expect(code).toBe("Deno" in globalThis ? null : 2)
+  expect(JSON.parse(stdout)).toMatchObject({ version: 1, names: [`${url}/`] })
+}, 60_000)
+
 it("refuses what it cannot do, before it puts load on anything", async () => {
   const { code, stderr, stdout } = await run("run", `${url}/`, "--threshold", "nonsense")
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" })

@@ -95,12 +95,12 @@ const whole = (points: ReadonlyArray<Result.Point>, width: number): ReadonlyArra
   return found.length === 0 ? points : found
 }
 
-const worstWindow = (threshold: Threshold, seconds: number, result: Result.Result): Verdict => {
+const worstWindow = (threshold: Threshold, seconds: number, result: Result.Result, newest: number): Verdict => {
   const { aggregate, metric } = threshold
   const points = whole(Result.series(result), result.windowSeconds)
   const length = Math.min(points.length, Math.max(1, Math.round(seconds / result.windowSeconds)))
   let worst: { readonly observed: number; readonly atSeconds: number } | undefined
-  for (let from = 0; from + length <= points.length; from++) {
+  for (let from = Math.max(0, points.length - length - newest); from + length <= points.length; from++) {
     const window = points.slice(from, from + length)
     const sample = metric.ofWindows?.(window)
     const observed = sample === undefined ? undefined : observe(sample, aggregate)
@@ -122,7 +122,9 @@ const worstWindow = (threshold: Threshold, seconds: number, result: Result.Resul
  * O(steps × buckets); with windows O(windows × their length × buckets).
  */
 export const evaluate = (threshold: Threshold, result: Result.Result): Verdict => {
-  if (threshold.windowSeconds !== undefined) return worstWindow(threshold, threshold.windowSeconds, result)
+  if (threshold.windowSeconds !== undefined) {
+    return worstWindow(threshold, threshold.windowSeconds, result, Number.POSITIVE_INFINITY)
+  }
   const observed = observe(threshold.metric.ofRun(result, threshold.tags), threshold.aggregate)
   return { threshold, isMet: observed !== undefined && holds(threshold, observed), observed, atSeconds: undefined }
 }
@@ -130,12 +132,21 @@ export const evaluate = (threshold: Threshold, result: Result.Result): Verdict =
 export const evaluateAll = (thresholds: ReadonlyArray<Threshold>, result: Result.Result): ReadonlyArray<Verdict> =>
   thresholds.map((threshold) => evaluate(threshold, result))
 
-/** The first threshold that ends a run which has come to this, if any does. What has recorded nothing yet ends no run. */
+/** Windows that may have ended since the last look, once a second. */
+const newWindows = 5
+
+/**
+ * The first threshold that ends a run which has come to this, if any does. What has recorded nothing yet ends no run. Of
+ * windows only the newest are looked at, since this is asked again and again: O(steps × buckets + length × buckets).
+ */
 export const aborting = (thresholds: ReadonlyArray<Threshold>, result: Result.Result): Verdict | undefined => {
   const elapsed = Result.seconds(result)
   for (const threshold of thresholds) {
     if (!threshold.abortOnFail || elapsed < threshold.abortDelaySeconds) continue
-    const verdict = evaluate(threshold, result)
+    const verdict =
+      threshold.windowSeconds === undefined
+        ? evaluate(threshold, result)
+        : worstWindow(threshold, threshold.windowSeconds, result, newWindows)
     if (!verdict.isMet && verdict.observed !== undefined) return verdict
   }
   return undefined

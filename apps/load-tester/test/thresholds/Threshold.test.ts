@@ -5,12 +5,12 @@ import type * as Result from "../../src/results/Result.ts"
 import * as Threshold from "../../src/thresholds/Threshold.ts"
 
 /** Ten seconds of a hundred requests of 10 ms; in the sixth second they take 400 ms, and half of them fail. */
-const run = (): Result.Result => {
+const run = (seconds = 10): Result.Result => {
   const recorder = Recorder.make({ startedAtMillis: 1_700_000_000_000 })
   const browse = recorder.scenario("browse")
   const get = recorder.step(browse, "get", "http")
   const call = recorder.step(recorder.scenario("order"), "call", "grpc", "paying")
-  for (let second = 0; second < 10; second++) {
+  for (let second = 0; second < seconds; second++) {
     for (let index = 0; index < 100; index++) {
       const at = second * 1e6 + index * 5_000
       const slow = second === 5
@@ -30,8 +30,8 @@ const run = (): Result.Result => {
       recorder.iteration(browse, at, at + 10_000)
     }
   }
-  recorder.dropped(browse, 9.5e6, 10)
-  return recorder.result(10e6)
+  recorder.dropped(browse, (seconds - 0.5) * 1e6, 10)
+  return recorder.result(seconds * 1e6)
 }
 
 const verdict = (text: string) => Effect.map(Threshold.parse(text), (threshold) => Threshold.evaluate(threshold, run()))
@@ -92,6 +92,16 @@ it.effect("ends a run once it is crossed, and not before its delay", () =>
     expect(Threshold.aborting([yield* at(0)], run())?.observed).toBe(0.05)
     expect(Threshold.aborting([yield* at(11)], run())).toBeUndefined()
     expect(Threshold.aborting([yield* Threshold.parse("req_failed: rate<0.01")], run())).toBeUndefined()
+  })
+)
+
+it.effect("ends a run by the newest windows, whatever was long before", () =>
+  Effect.gen(function* () {
+    const slow = yield* Threshold.parse("req_failed[1s]: rate<0.1", { abortOnFail: true })
+    // It failed in the sixth of ten seconds, and has long been well.
+    expect(Threshold.aborting([slow], run())).toMatchObject({ atSeconds: 5 })
+    expect(Threshold.aborting([slow], run(30))).toBeUndefined()
+    expect(Threshold.evaluate(slow, run(30)).isMet).toBe(false)
   })
 )
 
