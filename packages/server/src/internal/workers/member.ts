@@ -123,6 +123,9 @@ export const makeMember = (place: number, maxRequests: number): Member => {
     }
   })
 
+  // What goes to all processes of a terminal is for the primary to heed.
+  process.on("SIGHUP", () => {})
+
   const count = (): void => {
     handled++
     if (handled === maxRequests) tell({ sluice: "worn" })
