@@ -1,4 +1,4 @@
-// Writes result.schema.json: node apps/load-tester/scripts/schema.ts
+// Writes result.schema.json: node apps/load-tester/scripts/schema.ts && biome check --write apps/load-tester/result.schema.json
 
 import { writeFileSync } from "node:fs"
 import { schema } from "../src/output/Json.ts"

@@ -67,8 +67,17 @@ const Point = Schema.Struct({
   p90: Figure,
   p99: Figure,
   p999: Figure,
-  max: Figure
-}).annotate({ identifier: "Point", description: "One window of the time series; durations in microseconds" })
+  max: Figure,
+  poolWait: Figure,
+  connect: Figure,
+  tls: Figure,
+  firstByte: Figure,
+  body: Figure
+}).annotate({
+  identifier: "Point",
+  description:
+    "One window of the time series; durations in microseconds, those of phases as the mean of all its requests"
+})
 
 export const Report = Schema.Struct({
   version: Schema.Literal(1),
@@ -171,6 +180,7 @@ const point =
   (window: Result.Point): typeof Point.Type => {
     const { latency } = window
     const at = (q: number): number => rounded(Histogram.quantile(latency, q))
+    const phase = (index: number): number => each(window.phaseSums[index] ?? 0, window.requests)
     return {
       atSeconds: rounded(window.atSeconds),
       seconds: rounded(window.seconds),
@@ -192,7 +202,12 @@ const point =
       p90: at(0.9),
       p99: at(0.99),
       p999: at(0.999),
-      max: latency.max
+      max: latency.max,
+      poolWait: phase(0),
+      connect: phase(1),
+      tls: phase(2),
+      firstByte: phase(3),
+      body: phase(4)
     }
   }
 

@@ -286,10 +286,13 @@ it.effect("tells a run with its thresholds", () =>
     expect(series[1]).toMatchInlineSnapshot(`
       {
         "atSeconds": 1,
+        "body": 794.84,
         "bytesIn": 102400,
         "bytesOut": 6000,
+        "connect": 0,
         "dropped": 0,
         "failed": 0,
+        "firstByte": 6357.98,
         "iterations": 50,
         "late": 0,
         "loopDelay": 756,
@@ -301,10 +304,12 @@ it.effect("tells a run with its thresholds", () =>
         "p99": 87662,
         "p999": 87662,
         "planned": 50,
+        "poolWait": 18,
         "requests": 50,
         "requestsPerSecond": 50,
         "reused": 50,
         "seconds": 1,
+        "tls": 0,
         "users": 6,
       }
     `)
@@ -313,10 +318,10 @@ it.effect("tells a run with its thresholds", () =>
 
 it("writes the time series as CSV", () => {
   expect(Json.csv(make({ seconds: 3 }))).toMatchInlineSnapshot(`
-    "atSeconds,seconds,requests,failed,requestsPerSecond,planned,dropped,iterations,users,bytesOut,bytesIn,opened,reused,late,loopDelay,mean,p50,p90,p99,p999,max
-    0,1,50,0,50,50,0,50,6,6000,102400,4,46,1,722,7080.16,7271.516,9429.989,10571,10571,10571
-    1,1,50,0,50,50,0,50,7,6000,102400,0,50,0,756,8621.16,7593.453,9030.189,87662,87662,87662
-    2,1,50,0,50,50,0,50,7,6000,102400,0,50,0,608,6707.34,6668.009,8647.338,10010,10010,10010
+    "atSeconds,seconds,requests,failed,requestsPerSecond,planned,dropped,iterations,users,bytesOut,bytesIn,opened,reused,late,loopDelay,mean,p50,p90,p99,p999,max,poolWait,connect,tls,firstByte,body
+    0,1,50,0,50,50,0,50,6,6000,102400,4,46,1,722,7080.16,7271.516,9429.989,10571,10571,10571,18,32,120,4959.32,619.94
+    1,1,50,0,50,50,0,50,7,6000,102400,0,50,0,756,8621.16,7593.453,9030.189,87662,87662,87662,18,0,0,6357.98,794.84
+    2,1,50,0,50,50,0,50,7,6000,102400,0,50,0,608,6707.34,6668.009,8647.338,10010,10010,10010,18,0,0,4772.32,596.62
     "
   `)
 })
