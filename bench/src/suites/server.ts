@@ -34,19 +34,22 @@ const freePort = (): Promise<number> =>
 const running = new Map<string, Promise<number>>()
 
 /** Ends with this process, and does not keep it. */
-const started = (command: string, args: ReadonlyArray<string>): ChildProcess => {
-  const server = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] })
+const started = (command: string, args: ReadonlyArray<string>, stdout: "pipe" | "ignore"): ChildProcess => {
+  const server = spawn(command, args, { stdio: ["ignore", stdout, "ignore"] })
   process.once("exit", () => server.kill("SIGKILL"))
   server.unref()
   return server
 }
 
 const startNode = async (...args: ReadonlyArray<string>): Promise<number> => {
-  const { stdout } = started(process.execPath, args)
+  const { stdout } = started(process.execPath, args, "pipe")
   if (stdout === null) throw new Error("The server has no output")
   for await (const line of createInterface({ input: stdout })) {
     const port = /listening on (\d+)/.exec(line)?.[1]
-    if (port !== undefined) return Number(port)
+    if (port === undefined) continue
+    // An open pipe would keep this process for as long as the server has it.
+    stdout.destroy()
+    return Number(port)
   }
   throw new Error(`${args.join(" ")} did not start`)
 }
@@ -54,7 +57,7 @@ const startNode = async (...args: ReadonlyArray<string>): Promise<number> => {
 const startFastApi = async (): Promise<number> => {
   const port = await freePort()
   const options = ["--app-dir", servers, "--host", "127.0.0.1", "--port", String(port), "--log-level", "critical"]
-  started(python, ["-m", "uvicorn", "fastapi_health:app", "--no-access-log", ...options])
+  started(python, ["-m", "uvicorn", "fastapi_health:app", "--no-access-log", ...options], "ignore")
   for (;;) {
     const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined)
     if (response?.ok === true) return port
