@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { afterAll, beforeAll, expect, it } from "vitest"
 import * as Result from "../src/results/Result.ts"
 import { drive } from "../src/run/Drive.ts"
@@ -8,10 +8,12 @@ import { httpServer, type Running } from "./servers.ts"
 
 let server: Running
 let asked = 0
+let onAsked = (): void => {}
 
 beforeAll(async () => {
   server = await httpServer((_, response) => {
     asked++
+    onAsked()
     response.end("hello")
   })
 })
@@ -47,6 +49,35 @@ it("does a count of iterations once, on as many threads as it is told", async ()
   expect(totals?.reused.value).toBe(493)
   expect(totals?.latency.snapshot().count).toBe(500)
 }, 60_000)
+
+it.each([1, 2])(
+  "tells what there is when it is interrupted, on %i threads",
+  async (workers) => {
+    asked = 0
+    const many = new Promise<void>((resolve) => {
+      onAsked = () => {
+        if (asked >= 50) resolve()
+      }
+    })
+    let view: View | undefined
+    const fiber = Effect.runFork(
+      drive(targeting({ url: url() }, users(4, 1_000_000)), {
+        workers,
+        begun: (running) => {
+          view = running
+        }
+      })
+    )
+    await many
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    const total = Result.total(view?.result().steps ?? [])
+    // All but what was under way.
+    expect(total.requests).toBeGreaterThanOrEqual(50 - 4)
+    expect(total.requests).toBeLessThanOrEqual(asked)
+    expect(total.failed).toBe(0)
+  },
+  60_000
+)
 
 it("keeps a plan of arrivals together", async () => {
   asked = 0

@@ -205,7 +205,12 @@ export const run = ({ files, plan, share }: Prepared, options: Options = {}): Ef
         gracefulStopSeconds: plan.gracefulStopSeconds,
         abortBelow: plan.abortBelow
       })
-      const view: View = { result: () => recorder.result(timing.now()), totals: undefined, stop: handle.stop }
+      let atInterruption: Result | undefined
+      const view: View = {
+        result: () => atInterruption ?? recorder.result(timing.now()),
+        totals: undefined,
+        stop: handle.stop
+      }
       const { begun, watch } = options
       begun?.(view)
       const watcher = watch === undefined ? undefined : setInterval(() => watch(view), 1000)
@@ -215,6 +220,8 @@ export const run = ({ files, plan, share }: Prepared, options: Options = {}): Ef
       })
       return Effect.sync(() => {
         clearInterval(watcher)
+        // What is cut now has not failed: it is as if it had never been asked.
+        atInterruption = recorder.result(timing.now())
         handle.cut()
       })
     })

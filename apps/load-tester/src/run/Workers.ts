@@ -28,6 +28,9 @@ interface Thread {
 /** Time for each thread to hear of the start. */
 const startMarginMillis = 50
 
+/** Time for threads to tell what there is, when a run is interrupted. */
+const lastWordsMillis = 2000
+
 const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
 /** The first ending that was not the plan's own. */
@@ -117,7 +120,15 @@ export const start = Effect.fnUntraced(function* (plan: Plan, share: Share, coun
       options.begun?.(view)
       const { watch } = options
       const watcher = watch === undefined ? undefined : setInterval(() => watch(view), 1000)
-      yield* until(() => threads.every(({ outcome }) => outcome !== undefined)).pipe(
+      const allDone = until(() => threads.every(({ outcome }) => outcome !== undefined))
+      const lastWords = Effect.timeout(allDone, lastWordsMillis)
+      yield* allDone.pipe(
+        Effect.onInterrupt(() =>
+          Effect.andThen(
+            Effect.sync(() => tellAll({ kind: "cut" })),
+            Effect.ignore(lastWords)
+          )
+        ),
         Effect.ensuring(Effect.sync(() => clearInterval(watcher)))
       )
       const outcome: Outcome = {

@@ -22,3 +22,5 @@ export type FromWorker =
 export type ToWorker =
   | { readonly kind: "start"; readonly atMillis: number }
   | { readonly kind: "stop"; readonly reason: string }
+  /** Tell what there is, at once: nobody waits for the rest. */
+  | { readonly kind: "cut" }

@@ -19,8 +19,22 @@ const program = Effect.gen(function* () {
   const started = yield* Deferred.make<number>()
   let view: View | undefined
   port.on("message", (message: ToWorker) => {
-    if (message.kind === "start") Deferred.doneUnsafe(started, Effect.succeed(message.atMillis))
-    else view?.stop(message.reason)
+    switch (message.kind) {
+      case "start":
+        Deferred.doneUnsafe(started, Effect.succeed(message.atMillis))
+        return
+      case "stop":
+        view?.stop(message.reason)
+        return
+      case "cut":
+        if (view === undefined) tell({ kind: "failed", message: "nothing has begun" })
+        else
+          tell({
+            kind: "done",
+            ending: { kind: "stopped", reason: "interrupted" },
+            result: Codec.encode(view.result())
+          })
+    }
   })
   const prepared = yield* prepare(plan, share)
   tell({ kind: "ready" })
