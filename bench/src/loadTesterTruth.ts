@@ -1,6 +1,6 @@
 // Truth first: what load testers say of servers whose delays are known.
 //
-//   node bench/src/loadTesterTruth.ts
+//   node bench/src/loadTesterTruth.ts [truth] [gaps] [closed]
 //
 // The truth is what the server itself has measured of arrivals on the plan, which
 // an open loop makes: how long each answer was held. Beside it stand the quantiles
@@ -79,36 +79,38 @@ const measure = async (schedule: string, seconds: number) => {
 /** Where a schedule goes from one delay to another, a single answer decides: a tenth of all come into a stall. */
 const isCliff = (schedule: string, q: number): boolean => schedule === "stalls" && q === 0.9
 
-const truths: Array<ReadonlyArray<string>> = []
-for (const [schedule, seconds] of schedules) {
-  const all: Array<Awaited<ReturnType<typeof measure>>> = []
-  for (let round = 0; round < rounds; round++) all.push(await measure(schedule, seconds))
-  quantiles.forEach(([name, q], at) => {
-    if (isCliff(schedule, q)) return
-    const of = (pick: (one: { truth: number; ours: number; theirs: number }) => number): number =>
-      median(all.flatMap((figures) => figures[at] ?? []).map(pick))
-    truths.push([
-      schedule,
-      name,
-      millis(of(({ truth }) => truth)),
-      millis(of(({ ours }) => ours)),
-      `${of(({ ours, truth }) => Math.abs(ours / truth - 1) * 100).toFixed(1)} %`,
-      millis(of(({ theirs }) => theirs)),
-      `${of(({ theirs, truth }) => Math.abs(theirs / truth - 1) * 100).toFixed(1)} %`
-    ])
-  })
+const truth = async (): Promise<void> => {
+  const truths: Array<ReadonlyArray<string>> = []
+  for (const [schedule, seconds] of schedules) {
+    const all: Array<Awaited<ReturnType<typeof measure>>> = []
+    for (let round = 0; round < rounds; round++) all.push(await measure(schedule, seconds))
+    quantiles.forEach(([name, q], at) => {
+      if (isCliff(schedule, q)) return
+      const of = (pick: (one: { truth: number; ours: number; theirs: number }) => number): number =>
+        median(all.flatMap((figures) => figures[at] ?? []).map(pick))
+      truths.push([
+        schedule,
+        name,
+        millis(of(({ truth }) => truth)),
+        millis(of(({ ours }) => ours)),
+        `${of(({ ours, truth }) => Math.abs(ours / truth - 1) * 100).toFixed(1)} %`,
+        millis(of(({ theirs }) => theirs)),
+        `${of(({ theirs, truth }) => Math.abs(theirs / truth - 1) * 100).toFixed(1)} %`
+      ])
+    })
+  }
+  console.log(`${rate} arrivals a second; medians of ${rounds} rounds\n`)
+  table(["Server", "", "Truth", "sluice-load", "off by", "autocannon", "off by"], truths)
 }
-console.log(`${rate} arrivals a second; medians of ${rounds} rounds\n`)
-table(["Server", "", "Truth", "sluice-load", "off by", "autocannon", "off by"], truths)
 
-if (isInstalled("nginx")) {
+const gaps = async (): Promise<void> => {
   const url = await nginx()
-  const gaps: Array<ReadonlyArray<string>> = []
+  const rows: Array<ReadonlyArray<string>> = []
   for (const planned of [1000, 5000, 20_000]) {
     const { client, total } = await sluiceReport(url, "--rate", String(planned), "-d", "10s")
     const { gaps: between, sendDelay } = client
     const micros = (value: number): string => `${value.toFixed(0)} µs`
-    gaps.push([
+    rows.push([
       `${planned}/s`,
       `${total.requestsPerSecond.toFixed(0)}/s (${off(total.requestsPerSecond, planned)})`,
       micros(1e6 / planned),
@@ -117,8 +119,11 @@ if (isInstalled("nginx")) {
     ])
   }
   console.log("Arrivals, as they were sent: gaps between one and the next, and how late each was\n")
-  table(["Plan", "Sent", "Even gap", "Gap p50", "p90", "p99", "Late p50", "p99"], gaps)
+  table(["Plan", "Sent", "Even gap", "Gap p50", "p90", "p99", "Late p50", "p99"], rows)
+}
 
+const closed = async (): Promise<void> => {
+  const url = await nginx()
   const testers = (["sluice", "autocannon", "wrk", "hey"] as const).filter(
     (name) => name === "sluice" || name === "autocannon" || isInstalled(name)
   )
@@ -135,5 +140,18 @@ if (isInstalled("nginx")) {
       return [name === "sluice" ? "sluice-load" : name, theirs.toFixed(0), `${(ours / theirs).toFixed(2)}×`]
     })
   )
+}
+
+const parts = new Map([
+  ["truth", truth],
+  ["gaps", gaps],
+  ["closed", closed]
+])
+const asked = process.argv.slice(2)
+const unknown = asked.find((name) => !parts.has(name))
+if (unknown !== undefined) throw new Error(`Cannot measure ${unknown}: there are ${[...parts.keys()].join(", ")}`)
+if (!isInstalled("nginx")) console.log("nginx is not installed: without it there is the truth alone\n")
+for (const [name, part] of parts) {
+  if ((asked.length === 0 || asked.includes(name)) && (name === "truth" || isInstalled("nginx"))) await part()
 }
 process.exit()
