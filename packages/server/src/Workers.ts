@@ -261,12 +261,8 @@ const supervised = (options: Options): Effect.Effect<never, WorkersFailed> =>
  *   yield* self.serve({ server, health })
  * })
  *
- * // Here the primary ends as soon as both take requests.
- * const program = Workers.launch(worker, {
- *   workers: 2,
- *   onEvent: (event) => event._tag === "Ready" ? Effect.sync(() => console.log("ready")) : Effect.void
- * })
- * console.log(Effect.isEffect(program)) // => true
+ * // `NodeRuntime.runMain(server)` runs it until a signal comes.
+ * const server = Workers.launch(worker, { workers: 4, maxRequestsPerWorker: 1000, drainTimeout: "20 seconds" })
  * ```
  */
 export const launch = <E, R>(
