@@ -86,6 +86,15 @@ it("keeps a plan of arrivals together", async () => {
   expect(result.windows.reduce((sum, { planned }) => sum + planned, 0)).toBe(200)
 }, 60_000)
 
+it("ends an open model with the last iteration that is asked for", async () => {
+  asked = 0
+  const load = { ...arrivals(200, 3600), iterations: 30 }
+  const { result } = await Effect.runPromise(drive(targeting({ url: url() }, load)))
+  expect(asked).toBe(30)
+  // The next would have been due then.
+  expect(Result.seconds(result)).toBeGreaterThanOrEqual(0.15)
+})
+
 it("fails with what made a thread fail", async () => {
   const plan = planOf([
     {

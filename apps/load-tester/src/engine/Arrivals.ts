@@ -91,6 +91,12 @@ export const limited = (plan: Arrivals, most: number): Arrivals => {
   return { next: () => (left-- > 0 ? plan.next() : Number.POSITIVE_INFINITY) }
 }
 
+/** The moment after the first `count`: when those are all, and the next would be due. O(count). */
+export const momentOf = (plan: Arrivals, count: number): number => {
+  for (let passed = 0; passed < count; passed++) if (plan.next() === Number.POSITIVE_INFINITY) break
+  return plan.next()
+}
+
 /** What falls to one share of a number of users, such that the shares add up to it. */
 export const sharedLevel = (level: number, { index, of }: Share): number =>
   Math.floor((Math.round(level) + of - 1 - index) / of)

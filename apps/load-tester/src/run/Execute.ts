@@ -4,7 +4,7 @@
  * @module
  */
 import { Data, Effect } from "effect"
-import { limited, planned, replayed, type Share, shared, whole } from "../engine/Arrivals.ts"
+import { limited, momentOf, planned, replayed, type Share, shared, whole } from "../engine/Arrivals.ts"
 import { type Load, mostInFlight, type Scenario, type Work } from "../engine/Load.ts"
 import * as Run from "../engine/Run.ts"
 import { secondsOf } from "../engine/Shape.ts"
@@ -56,13 +56,13 @@ const loadOf = (load: LoadPlan, share: Share, seed: number): Load => {
     case "closed":
       return load
     case "open": {
-      const all = planned(load.rate, { spacing: load.spacing, seed })
-      const most = load.iterations === undefined ? all : limited(all, load.iterations)
+      const { iterations = Number.POSITIVE_INFINITY, maxInFlight, rate, spacing } = load
+      const plan = () => planned(rate, { spacing, seed })
       return {
         model: "open",
-        arrivals: shared(most, share),
-        seconds: secondsOf(load.rate),
-        maxInFlight: load.maxInFlight
+        arrivals: shared(limited(plan(), iterations), share),
+        seconds: Math.min(secondsOf(rate), Number.isFinite(iterations) ? momentOf(plan(), iterations) / 1e6 : Infinity),
+        maxInFlight
       }
     }
     case "replay":
