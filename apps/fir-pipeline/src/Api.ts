@@ -160,6 +160,18 @@ export const FirResult = Schema.Struct({
   fir_content: Schema.String
 })
 
+export const OffenceResult = Schema.Struct({
+  section: Schema.String,
+  title: Schema.String,
+  punishment: Schema.String,
+  cognizable: Schema.String,
+  bailable: Schema.String,
+  court: Schema.String,
+  citation: Schema.String,
+  elements: Schema.Array(Schema.Array(Schema.String)),
+  unless: Schema.Array(Schema.String)
+})
+
 export const ListResult = Schema.Struct({
   items: Schema.Array(
     Schema.Struct({
@@ -305,6 +317,11 @@ export const Records = HttpApiGroup.make("records")
       success: bytes("application/pdf"),
       error: [...Problems.refusals, Problems.NotFound]
     }).annotate(OpenApi.Description, "A report as a PDF file, with fonts of its own."),
+    HttpApiEndpoint.get("law", "/law/:section", {
+      params: { section: Schema.String },
+      success: OffenceResult,
+      error: [...Problems.refusals, Problems.NotFound]
+    }).annotate(OpenApi.Description, "The entry of the table of offences that a citation names."),
     HttpApiEndpoint.get("listFirs", "/list_firs", {
       query: {
         cursor: Schema.optionalKey(Schema.String),

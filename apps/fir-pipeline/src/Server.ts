@@ -8,6 +8,7 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSwagger } from "effect/http-api"
 import { Api } from "./Api.ts"
+import type { Law } from "./law/Law.ts"
 import type { Settings } from "./Settings.ts"
 import { authorization, guarded, observed, rateLimited } from "./server/door.ts"
 import { operations, system } from "./server/operations.ts"
@@ -29,10 +30,10 @@ const nothingHere = Effect.gen(function* () {
 })
 
 /** Every route of the server, over the services that the pipeline is made of. */
-export const routes = (settings: Settings) =>
+export const routes = (settings: Settings, table: Law) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-      Layer.provide([sessions(settings), records(settings), operations(settings), system(settings)]),
+      Layer.provide([sessions(settings), records(settings, table), operations(settings), system(settings)]),
       Layer.provide([authorization(settings), rateLimited(settings)])
     ),
     guarded,

@@ -26,6 +26,7 @@ const page = (path: "/" | `/web/${string}`, file: string, contentType: string) =
 export const routes = Layer.mergeAll(
   page("/", "index.html", "text/html; charset=utf-8"),
   page("/web/app.js", "app.js", "text/javascript; charset=utf-8"),
+  page("/web/texts.js", "texts.js", "text/javascript; charset=utf-8"),
   page("/web/icon.svg", "icon.svg", "image/svg+xml"),
   page("/web/style.css", "style.css", "text/css; charset=utf-8")
 )

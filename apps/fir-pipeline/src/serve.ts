@@ -215,7 +215,7 @@ export const runServer = Effect.scoped(
       })
     )
     const server = ready.pipe(
-      Layer.provide([HttpRouter.serve(Server.routes(settings), quiet), tidying]),
+      Layer.provide([HttpRouter.serve(Server.routes(settings, table), quiet), tidying]),
       Layer.provide(services(settings, table, servers)),
       Layer.provide(listen(settings)),
       Layer.provide(tracing(settings)),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Complaints from "../src/Complaints.ts"
 import { chromium, open, type Page } from "./support/browser.ts"
-import { type Running, start, stop, temporaryFolder } from "./support/server.ts"
+import { recording } from "./support/files.ts"
+import { get, post, type Running, start, stop, temporaryFolder } from "./support/server.ts"
 
 const folder = temporaryFolder()
 const shots = process.env["SCREENSHOTS"]
@@ -64,8 +65,125 @@ describe.skipIf(chromium === undefined)("the officer's page", () => {
     expect(page.errors).toEqual([])
   })
 
-  it("shows a complaint that carries markup as the text that it is", async () => {
+  it("opens the entry that a section was proposed from, and tells who did what", async () => {
     await press("#new")
+    await type("text", Complaints.load()[0]?.text ?? "")
+    await press("#complaint-form .primary")
+    await at("Complaint")
+    await approve()
+    await at("Summary")
+    await approve()
+    await at("Sections")
+    await press("#content .violation summary")
+    await page.until("document.querySelector('#content .violation ul') !== null")
+    expect(await text()).toContain("What it needs")
+    await press("#history summary")
+    await page.until("document.querySelectorAll('#history-list li').length === 3")
+    expect(await page.evaluate("document.getElementById('history-list').innerText")).toContain("anyone")
+  })
+
+  it("says that a complaint was submitted before", async () => {
+    await press("#new")
+    await type("text", Complaints.load()[0]?.text ?? "")
+    await press("#complaint-form .primary")
+    await at("Complaint")
+    await page.until("document.getElementById('notice').innerText.includes('submitted before')")
+  })
+
+  it("corrects fields and texts where they stand", async () => {
+    await page.evaluate("document.querySelector('[data-label=Occupation]').value = 'Weaver'")
+    await approve()
+    await at("Summary")
+    expect(await text()).toContain("Weaver")
+    await type("summary", "A summary in the officer's own words.")
+    await approve()
+    await at("Sections")
+    await approve()
+    await at("Narrative")
+    await type("narrative", "A narrative in the officer's own words.")
+    await approve()
+    await at("Report")
+    expect(await text()).toContain("Occupation: Weaver")
+    expect(await text()).toContain("Summary: A summary in the officer's own words.")
+    expect(await text()).toContain("Description: A narrative in the officer's own words.")
+    await approve()
+    await at("The report is complete")
+  })
+
+  it("saves the report as PDF, and finds it again by what it says", async () => {
+    await page.evaluate(`{
+      const make = URL.createObjectURL
+      URL.createObjectURL = (blob) => {
+        window.saved = blob
+        return make.call(URL, blob)
+      }
+    }`)
+    await press("#pdf")
+    await page.until("window.saved !== undefined")
+    expect(await page.evaluate("window.saved.type")).toBe("application/pdf")
+    expect(await page.evaluate("window.saved.slice(0, 5).text()")).toBe("%PDF-")
+    const found = () => page.evaluate("document.querySelectorAll('#list li').length")
+    await type("number", "weaver own words")
+    await press("#search-form button")
+    await page.until("document.querySelectorAll('#list li').length === 1")
+    await type("number", "nobody has ever written this")
+    await press("#search-form button")
+    await page.until("document.getElementById('notice').innerText.includes('Nothing was found')")
+    expect(await found()).toBe(0)
+    await type("number", "")
+    await press("#search-form button")
+    await page.until("document.querySelectorAll('#list li').length > 1")
+  })
+
+  it("takes a recording, urgently, and shows what was heard to be corrected", async () => {
+    await press("#new")
+    const bytes = JSON.stringify([...recording("My bicycle was stolen from Gandhi Market in Pune today.")])
+    await page.evaluate(`{
+      const files = new DataTransfer()
+      files.items.add(new File([new Uint8Array(${bytes})], "complaint.wav", { type: "audio/wav" }))
+      document.getElementById("file").files = files.files
+      document.getElementById("urgent").checked = true
+    }`)
+    await press("#complaint-form .primary")
+    await at("Complaint")
+    expect(await text()).toContain("Transcribed from a recording")
+    await shot("recording")
+    await type("transcript", "My blue bicycle was stolen from Gandhi Market in Pune today.")
+    await approve()
+    await at("Summary")
+    expect(await text()).toContain("blue bicycle")
+  })
+
+  it("shows each step as it arrives, from whatever desk it was approved at", async () => {
+    const { body } = await get(`${server.url}/list_firs`)
+    expect(body.items.length).toBeGreaterThan(0)
+    await page.evaluate(`{
+      const fetched = window.fetch
+      window.fetch = (path, init) => {
+        const watched = /^\\/session\\/([^/]+)\\/events$/.exec(path)
+        if (watched !== null) window.session = watched[1]
+        return fetched(path, init)
+      }
+    }`)
+    await press("#new")
+    await type("text", Complaints.load()[2]?.text ?? "")
+    await press("#complaint-form .primary")
+    await at("Complaint")
+    await page.until("window.session !== undefined")
+    const session_id = await page.evaluate("window.session")
+    await post(`${server.url}/validate`, { session_id, approved: true })
+    await at("Summary")
+    await post(`${server.url}/validate`, { session_id, approved: true })
+    await at("Sections")
+  })
+
+  it("asks for a complaint or a file, and takes not both", async () => {
+    await press("#new")
+    await press("#complaint-form .primary")
+    await page.until("document.getElementById('notice').innerText.includes('not both')")
+  })
+
+  it("shows a complaint that carries markup as the text that it is", async () => {
     await type("text", '<img src=x onerror="document.title=1"><script>document.title = "taken"</script> stole my phone')
     await press("#complaint-form .primary")
     await at("Complaint")

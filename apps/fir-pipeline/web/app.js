@@ -1,141 +1,36 @@
 // The officer's page. Everything that comes from the server is put in as text,
 // never as markup, so a complaint cannot become part of the page.
+import { TEXTS } from "./texts.js"
 
-const TEXTS = {
-  en: {
-    title: "First Information Report",
-    skip: "Skip to the form",
-    language: "Language",
-    key: "API key of this server",
-    use: "Use this key",
-    complaint: "The complaint, in any language",
-    begin: "Begin a report",
-    note: "Additions and corrections, a line each, such as Place: Gandhi Market, Pune or Add section: 352",
-    approve: "Approve",
-    again: "Make this step again",
-    auth: "Key for finalising reports",
-    finalise: "Finalise",
-    print: "Print",
-    new: "Another complaint",
-    earlier: "Earlier reports",
-    number: "Number of a report",
-    find: "Find",
-    more: "Older reports",
-    working: "Working",
-    waitingSeconds: "s",
-    needsKey: "This server needs a key.",
-    missing: "Not found in the complaint",
-    unsupported: "The complaint does not say this",
-    unchecked: "Not checked by the model: please decide",
-    leaveOut: "Leave this section out",
-    considered: "Considered and rejected",
-    none: "No section was found.",
-    complete: "The report is complete",
-    final: "The report is final",
-    cognizable: "Cognizable",
-    bailable: "Bailable",
-    court: "Court",
-    away: "The server cannot be reached. Nothing is lost: try again.",
-    transcript_review: "Complaint",
-    summary_review: "Summary",
-    violations_review: "Sections",
-    fir_narrative_review: "Narrative",
-    final_review: "Report",
-    completed: "Complete",
-    complainantName: "Complainant",
-    fatherOrHusband: "Father or husband",
-    dateOfBirth: "Date of birth",
-    age: "Age",
-    nationality: "Nationality",
-    address: "Address",
-    contact: "Contact",
-    passport: "Passport",
-    occupation: "Occupation",
-    incidentDate: "Date",
-    incidentTime: "From",
-    incidentEnd: "To",
-    place: "Place",
-    reasonOfDelay: "Reason of delay",
-    suspects: "Suspects",
-    witnesses: "Witnesses",
-    property: "Property and amounts",
-    vehicles: "Vehicles",
-    policeStation: "Police station",
-    district: "District",
-    state: "State",
-    officer: "Officer",
-    actionTaken: "Action taken",
-    yes: "yes",
-    no: "no"
-  },
-  hi: {
-    title: "प्रथम सूचना रिपोर्ट",
-    skip: "फ़ॉर्म पर जाएँ",
-    language: "भाषा",
-    key: "इस सर्वर की API कुंजी",
-    use: "यह कुंजी प्रयोग करें",
-    complaint: "शिकायत, किसी भी भाषा में",
-    begin: "रिपोर्ट शुरू करें",
-    note: "जोड़ और सुधार, हर पंक्ति में एक, जैसे स्थान: गांधी बाज़ार, पुणे या Add section: 352",
-    approve: "स्वीकृत करें",
-    again: "यह चरण फिर से बनाएँ",
-    auth: "अंतिम करने की कुंजी",
-    finalise: "अंतिम करें",
-    print: "छापें",
-    new: "दूसरी शिकायत",
-    earlier: "पिछली रिपोर्टें",
-    number: "रिपोर्ट की संख्या",
-    find: "खोजें",
-    more: "और पुरानी रिपोर्टें",
-    working: "काम चल रहा है",
-    waitingSeconds: "से॰",
-    needsKey: "इस सर्वर को कुंजी चाहिए।",
-    missing: "शिकायत में नहीं मिला",
-    unsupported: "शिकायत में यह नहीं कहा गया है",
-    unchecked: "मॉडल ने जाँच नहीं की: कृपया आप तय करें",
-    leaveOut: "यह धारा छोड़ दें",
-    considered: "विचार के बाद छोड़ी गई धाराएँ",
-    none: "कोई धारा नहीं मिली।",
-    complete: "रिपोर्ट पूरी है",
-    final: "रिपोर्ट अंतिम है",
-    cognizable: "संज्ञेय",
-    bailable: "जमानती",
-    court: "न्यायालय",
-    away: "सर्वर तक नहीं पहुँचा जा सका। कुछ खोया नहीं है: फिर से प्रयास करें।",
-    transcript_review: "शिकायत",
-    summary_review: "सारांश",
-    violations_review: "धाराएँ",
-    fir_narrative_review: "विवरण",
-    final_review: "रिपोर्ट",
-    completed: "पूरी",
-    complainantName: "शिकायतकर्ता",
-    fatherOrHusband: "पिता या पति",
-    dateOfBirth: "जन्म तिथि",
-    age: "आयु",
-    nationality: "राष्ट्रीयता",
-    address: "पता",
-    contact: "संपर्क",
-    passport: "पासपोर्ट",
-    occupation: "व्यवसाय",
-    incidentDate: "दिनांक",
-    incidentTime: "समय से",
-    incidentEnd: "समय तक",
-    place: "स्थान",
-    reasonOfDelay: "विलंब का कारण",
-    suspects: "संदिग्ध",
-    witnesses: "गवाह",
-    property: "संपत्ति और राशि",
-    vehicles: "वाहन",
-    policeStation: "थाना",
-    district: "जिला",
-    state: "राज्य",
-    officer: "अधिकारी",
-    actionTaken: "कार्यवाही",
-    yes: "हाँ",
-    no: "नहीं"
-  }
-}
 const STEPS = ["transcript_review", "summary_review", "violations_review", "fir_narrative_review", "final_review"]
+
+/** By which label the server knows a field that is corrected. */
+const LABELS = {
+  complainantName: "Name",
+  fatherOrHusband: "Father or husband",
+  dateOfBirth: "Date of birth",
+  age: "Age",
+  nationality: "Nationality",
+  address: "Address",
+  contact: "Contact",
+  passport: "Passport",
+  occupation: "Occupation",
+  incidentDate: "Date",
+  incidentTime: "Time",
+  incidentEnd: "Until",
+  place: "Place",
+  reasonOfDelay: "Reason of delay",
+  suspects: "Suspects",
+  witnesses: "Witnesses",
+  property: "Property",
+  vehicles: "Vehicles",
+  policeStation: "Police station",
+  district: "District",
+  state: "State",
+  officer: "Officer",
+  actionTaken: "Action taken"
+}
+const FIR_NUMBER = /^FIR-[0-9a-f]{8}-\d{14}$/
 
 const $ = (id) => document.getElementById(id)
 const element = (name, text, className) => {
@@ -148,6 +43,8 @@ const element = (name, text, className) => {
 let language = localStorage.getItem("language") ?? (navigator.language.startsWith("hi") ? "hi" : "en")
 let shown
 let cursor
+let words = ""
+let watching = new AbortController()
 const t = (name) => TEXTS[language][name] ?? name
 
 const translate = () => {
@@ -162,41 +59,52 @@ const say = (text) => {
   $("notice").textContent = text
 }
 
+const headersOf = () => {
+  const key = sessionStorage.getItem("key")
+  return key === null ? {} : { "x-api-key": key }
+}
+
+/** What was refused, in the words of the server. */
+const refuse = (status, answer, path) => {
+  if (status === 401 && path !== "/authenticate") {
+    $("key-form").hidden = false
+    return say(t("needsKey"))
+  }
+  const errors = (answer.errors ?? []).map(({ message, path }) => `${path.join(".")}: ${message}`)
+  say([answer.title, answer.detail, ...errors].filter((part) => part !== undefined).join(". "))
+}
+
+/** While the session waits its turn: its place, as the server last told it. */
+let place
+
 /**
  * One call. While something is being done the buttons rest and the seconds are shown, so that waiting is not mistaken for
  * a fault; looking something up disturbs nobody.
  */
 const call = async (path, body, headers = {}) => {
-  const buttons = body === undefined ? [] : [...document.querySelectorAll("button")]
+  const isWork = body !== undefined
+  const isForm = body instanceof FormData
+  const buttons = isWork ? [...document.querySelectorAll("button")] : []
   for (const button of buttons) button.disabled = true
   const began = Date.now()
+  place = undefined
   const clock = setInterval(() => {
-    if (body === undefined) return
-    say(`${t("working")}: ${Math.round((Date.now() - began) / 1000)} ${t("waitingSeconds")}`)
+    if (!isWork) return
+    const line = place === undefined ? "" : ` · ${t("queue")}: ${place}`
+    say(`${t("working")}: ${Math.round((Date.now() - began) / 1000)} ${t("waitingSeconds")}${line}`)
   }, 1000)
   try {
-    const key = sessionStorage.getItem("key")
     const response = await fetch(path, {
-      method: body === undefined ? "GET" : "POST",
-      headers: {
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-        ...(key === null ? {} : { "x-api-key": key }),
-        ...headers
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      method: isWork ? "POST" : "GET",
+      headers: { ...(isWork && !isForm ? { "content-type": "application/json" } : {}), ...headersOf(), ...headers },
+      ...(isWork ? { body: isForm ? body : JSON.stringify(body) } : {})
     })
     const answer = await response.json()
     if (response.ok) {
-      if (body !== undefined) say("")
+      if (isWork) say("")
       return answer
     }
-    if (response.status === 401 && path !== "/authenticate") {
-      $("key-form").hidden = false
-      say(t("needsKey"))
-    } else {
-      const errors = (answer.errors ?? []).map(({ message, path }) => `${path.join(".")}: ${message}`)
-      say([answer.title, answer.detail, ...errors].filter((part) => part !== undefined).join(". "))
-    }
+    refuse(response.status, answer, path)
   } catch {
     say(t("away"))
   } finally {
@@ -206,12 +114,112 @@ const call = async (path, body, headers = {}) => {
   return undefined
 }
 
+/** Follows what becomes of a session, here or at another desk, until it is complete or another is shown. */
+const watch = async (sessionId) => {
+  watching.abort()
+  watching = new AbortController()
+  const { signal } = watching
+  try {
+    const response = await fetch(`/session/${sessionId}/events`, { headers: headersOf(), signal })
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    let buffer = ""
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      buffer += value
+      const events = buffer.split("\n\n")
+      buffer = events.pop()
+      for (const event of events) {
+        const data = /^data: (.*)$/m.exec(event)?.[1]
+        if (data !== undefined) arrived(sessionId, JSON.parse(data))
+      }
+    }
+  } catch {
+    // The page goes on without: each answer brings its step by itself.
+  }
+}
+
+const arrived = (sessionId, { content, current_step: step, place: inLine, status }) => {
+  if (shown?.sessionId !== sessionId) return
+  if (status === "processing") {
+    place = inLine ?? undefined
+    return
+  }
+  const isNews = step !== shown.step || JSON.stringify(content) !== JSON.stringify(shown.content)
+  if (isNews && status !== "expired") show({ content, sessionId, step })
+}
+
 const facts = (content) => {
   const list = element("dl")
   for (const [name, value] of Object.entries(content.facts ?? {}))
     list.append(element("dt", t(name)), element("dd", value))
   for (const name of content.missing ?? []) list.append(element("dt", t(name)), element("dd", t("missing"), "warn"))
   return list
+}
+
+/** Every field of the report, to be corrected or filled in. */
+const fields = (content) => {
+  const all = element("details")
+  const grid = element("div", undefined, "fields")
+  for (const name of Object.keys(LABELS)) {
+    const label = element("label", t(name))
+    const input = element("input")
+    input.value = content.facts?.[name] ?? ""
+    input.dataset.label = LABELS[name]
+    input.dataset.was = input.value
+    input.maxLength = 500
+    label.append(input)
+    grid.append(label)
+  }
+  all.append(element("summary", t("fields")), grid)
+  return all
+}
+
+/** A text that was made, to be corrected where it stands; what the server is told begins with `command`. */
+const editable = (id, command, text, rows) => {
+  const label = element("label", t("correct"))
+  const area = element("textarea")
+  area.id = id
+  area.rows = rows
+  area.value = text
+  area.dataset.command = command
+  area.dataset.was = text
+  label.append(area)
+  return label
+}
+
+/** What was corrected, as lines that the server understands; a transcript comes last, as it goes to the end. */
+const corrections = () => {
+  const changed = [...document.querySelectorAll("[data-was]")].filter(({ dataset, value }) => value !== dataset.was)
+  const lines = changed
+    .filter(({ dataset, value }) => dataset.label !== undefined && value.trim() !== "")
+    .map(({ dataset, value }) => `${dataset.label}: ${value.trim()}`)
+  const texts = changed.filter(({ dataset }) => dataset.command !== undefined)
+  const made = texts
+    .filter(({ dataset }) => dataset.command !== "Transcript")
+    .map(({ dataset, value }) => `${dataset.command}: ${value.trim().replace(/\s+/g, " ")}`)
+  const transcript = texts
+    .filter(({ dataset }) => dataset.command === "Transcript")
+    .map(({ value }) => `Transcript: ${value.trim()}`)
+  return { lines: [...lines, ...made], transcript }
+}
+
+/** The citation of a section, which opens the entry that it was proposed from. */
+const cited = ({ citation, section }) => {
+  const entry = element("details")
+  entry.append(element("summary", `${citation} · ${t("source")}`))
+  entry.addEventListener(
+    "toggle",
+    async () => {
+      const found = await call(`/law/${encodeURIComponent(section)}`)
+      if (found === undefined) return
+      const needed = element("ul")
+      for (const wordings of found.elements) needed.append(element("li", wordings.join(" / ")))
+      entry.append(element("p", found.title), element("p", found.punishment), element("p", t("elements")), needed)
+    },
+    { once: true }
+  )
+  return entry
 }
 
 const violation = (found, removable) => {
@@ -224,7 +232,8 @@ const violation = (found, removable) => {
       "p",
       `${t("cognizable")}: ${t(found.cognizable)} · ${t("bailable")}: ${t(found.bailable)} · ${t("court")}: ${found.court}`
     ),
-    element("p", `${found.score} · ${found.reason}`)
+    element("p", `${found.score} · ${found.reason}`),
+    cited(found)
   )
   if (removable) {
     const label = element("label")
@@ -240,9 +249,23 @@ const violation = (found, removable) => {
 const parts = (step, content) => {
   switch (step) {
     case "transcript_review":
-      return [element("pre", content.transcript), facts(content)]
+      return [
+        ...(content.source === undefined
+          ? [element("pre", content.transcript)]
+          : [
+              element("p", t(content.source === "image" ? "read" : "heard"), "warn"),
+              editable("transcript", "Transcript", content.transcript, 10)
+            ]),
+        facts(content),
+        fields(content)
+      ]
     case "summary_review":
-      return [element("p", content.summary, "text"), facts(content)]
+      return [
+        element("p", content.summary, "text"),
+        editable("summary", "Summary", content.summary, 4),
+        facts(content),
+        fields(content)
+      ]
     case "violations_review": {
       const rejected = element("details")
       rejected.append(element("summary", t("considered")))
@@ -257,7 +280,7 @@ const parts = (step, content) => {
       ]
     }
     case "fir_narrative_review":
-      return [element("p", content.fir_narrative, "text")]
+      return [element("p", content.fir_narrative, "text"), editable("narrative", "Narrative", content.fir_narrative, 6)]
     default:
       return [
         ...(content.unsupported_statements ?? []).map((text) => element("p", `${t("unsupported")}: ${text}`, "warn")),
@@ -284,12 +307,20 @@ const show = ({ content, sessionId, step }) => {
   $("answer-form").hidden = done
   $("finalise-form").hidden = !done || sessionId === undefined
   $("after").hidden = !done
+  $("history").hidden = sessionId === undefined
+  $("history").open = false
   $("step-title").focus()
 }
 
 const answer = async (body) => {
   const left = [...document.querySelectorAll("[data-remove]:checked")].map(({ dataset }) => dataset.remove)
-  const note = [$("note").value.trim(), ...(left.length === 0 ? [] : [`Remove section: ${left.join(", ")}`])]
+  const { lines, transcript } = corrections()
+  const note = [
+    $("note").value.trim(),
+    ...lines,
+    ...(left.length === 0 ? [] : [`Remove section: ${left.join(", ")}`]),
+    ...transcript
+  ]
     .filter((line) => line !== "")
     .join("\n")
   const given = {
@@ -304,10 +335,41 @@ const answer = async (body) => {
   $("note").value = ""
   show({ content: result.content, sessionId: result.session_id, step: result.current_step })
   if (result.completed) await list(true)
+  if (body.approved === false && body.regenerate !== true) say(t("rejected"))
+}
+
+/** Who did what with the session that is shown. */
+const history = async () => {
+  if (!$("history").open || shown?.sessionId === undefined) return
+  const status = await call(`/session/${shown.sessionId}/status`)
+  if (status === undefined) return
+  $("history-list").replaceChildren(
+    ...status.validation_history.map(({ action, at, by, step, user_input }) => {
+      const what = `${new Date(at).toLocaleString(language)} · ${by} · ${t(step)} · ${action}`
+      return element("li", user_input === null ? what : `${what}: ${user_input}`)
+    })
+  )
+}
+
+const save = async () => {
+  const { fir_number: number } = shown.content
+  try {
+    const response = await fetch(`/fir/${number}/pdf`, { headers: headersOf() })
+    if (!response.ok) return refuse(response.status, await response.json(), "/fir")
+    const link = element("a")
+    link.href = URL.createObjectURL(await response.blob())
+    link.download = `${number}.pdf`
+    link.click()
+    URL.revokeObjectURL(link.href)
+  } catch {
+    say(t("away"))
+  }
 }
 
 const list = async (anew) => {
-  const page = await call(`/list_firs?limit=10${anew || cursor === undefined ? "" : `&cursor=${cursor}`}`)
+  const query = new URLSearchParams({ limit: "10", ...(words === "" ? {} : { search: words }) })
+  if (!anew && cursor !== undefined) query.set("cursor", cursor)
+  const page = await call(`/list_firs?${query}`)
   if (page === undefined) return
   if (anew) $("list").replaceChildren()
   for (const { created_at, fir_number, status } of page.items) {
@@ -318,6 +380,7 @@ const list = async (anew) => {
     item.append(open)
     $("list").append(item)
   }
+  if (words !== "" && page.total_count === 0) say(t("nothingFound"))
   cursor = page.next_cursor ?? undefined
   $("more").hidden = !page.has_more
 }
@@ -325,6 +388,34 @@ const list = async (anew) => {
 const find = async (number) => {
   const found = await call(`/fir/${encodeURIComponent(number)}`)
   if (found !== undefined) show({ content: found, sessionId: undefined, step: "completed" })
+}
+
+const search = async () => {
+  const asked = $("number").value.trim()
+  if (FIR_NUMBER.test(asked)) return find(asked)
+  words = asked
+  say("")
+  await list(true)
+}
+
+const begin = async () => {
+  const [file] = $("file").files
+  const text = $("text").value
+  if ((file === undefined) === (text.trim() === "")) return say(t("oneOf"))
+  const urgent = $("urgent").checked
+  let body = { text, urgent }
+  if (file !== undefined) {
+    body = new FormData()
+    body.append(file.type.startsWith("audio/") ? "audio" : "image", file)
+    body.append("urgent", String(urgent))
+  }
+  const opened = await call("/process", body, { "idempotency-key": crypto.randomUUID() })
+  if (opened === undefined) return
+  show({ content: opened.content_for_validation, sessionId: opened.session_id, step: opened.current_step })
+  void watch(opened.session_id)
+  const known = opened.duplicate_of
+  if (known !== undefined)
+    say(`${t("duplicate")}: ${known.fir_number ?? new Date(known.created_at).toLocaleString(language)}`)
 }
 
 const on = (id, event, act) =>
@@ -338,14 +429,11 @@ on("key-form", "submit", async () => {
   $("key-form").hidden = true
   await list(true)
 })
-on("complaint-form", "submit", async () => {
-  const opened = await call("/process", { text: $("text").value }, { "idempotency-key": crypto.randomUUID() })
-  if (opened !== undefined) {
-    show({ content: opened.content_for_validation, sessionId: opened.session_id, step: opened.current_step })
-  }
-})
+on("complaint-form", "submit", begin)
 on("answer-form", "submit", () => answer({ approved: true }))
 on("again", "click", () => answer({ approved: false, regenerate: true }))
+on("reject", "click", () => answer({ approved: false }))
+$("history").addEventListener("toggle", history)
 on("finalise-form", "submit", async () => {
   const done = await call("/authenticate", { fir_number: shown.content.fir_number, auth_key: $("auth").value })
   if (done === undefined) return
@@ -353,15 +441,19 @@ on("finalise-form", "submit", async () => {
   await list(true)
   say(t("final"))
 })
+on("pdf", "click", save)
 on("print", "click", () => window.print())
 on("new", "click", () => {
   shown = undefined
+  watching.abort()
   $("work").hidden = true
   $("complaint-form").hidden = false
   $("text").value = ""
+  $("file").value = ""
+  $("urgent").checked = false
   $("text").focus()
 })
-on("search-form", "submit", () => find($("number").value.trim()))
+on("search-form", "submit", search)
 on("more", "click", () => list(false))
 $("language").addEventListener("change", () => {
   language = $("language").value

@@ -47,14 +47,18 @@ export const rateLimited = (settings: Settings) =>
     })
   )
 
-const HERE =
-  /^\/(?:process|validate|session|regenerate|authenticate|fir|list_firs|metrics|reliability|prometheus|health|live|ready|web|docs|openapi\.json|)(?=\/|\?|$)/
-const IDENTIFIER = /[0-9a-f]{8}-[0-9a-f-]{27}|FIR-[0-9a-f]{8}-\d{14}/g
+const NAMES = new Set(
+  "process validate session status events versions regenerate authenticate fir content pdf list_firs law metrics reliability reset prometheus health live ready web docs openapi.json".split(
+    " "
+  )
+)
 
 /** A path without what was asked for: sessions and reports are somebody's, and what is not here may be anything. */
 export const routeOf = (url: string): string => {
   const [path = ""] = url.split("?")
-  return HERE.test(path) ? path.replace(IDENTIFIER, ":id").slice(0, 100) : "(none)"
+  const [, first = "", ...rest] = path.split("/", 5)
+  if (first !== "" && !NAMES.has(first)) return "(none)"
+  return `/${[first, ...rest.map((name) => (NAMES.has(name) ? name : ":id"))].join("/")}`
 }
 
 /** One line and one span a request, of how it went and how long it took, and nothing of what was said. */

@@ -5,6 +5,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api, AuthenticatePayload, Caller } from "../Api.ts"
 import * as Body from "../internal/body.ts"
 import { sameKey } from "../internal/keys.ts"
+import { citation, type Law } from "../law/Law.ts"
 import * as Pdf from "../Pdf.ts"
 import * as Problems from "../Problems.ts"
 import type { Settings } from "../Settings.ts"
@@ -25,7 +26,7 @@ const firResult = (fir: Fir) => ({
   fir_content: fir.firContent
 })
 
-export const records = (settings: Settings) =>
+export const records = (settings: Settings, table: Law) =>
   HttpApiBuilder.group(
     Api,
     "records",
@@ -75,6 +76,12 @@ export const records = (settings: Settings) =>
             })
           })
         )
+        .handle("law", ({ params }) => {
+          const offence = table.section(params.section)
+          return offence === undefined
+            ? Effect.fail(new Problems.NotFound({ detail: `The table has no section ${params.section.slice(0, 100)}` }))
+            : Effect.succeed({ ...offence, citation: citation(offence) })
+        })
         .handle("listFirs", ({ query }) =>
           Effect.gen(function* () {
             const limit = query.limit === undefined ? 20 : Number(query.limit)

@@ -6,6 +6,10 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { vi } from "vitest"
+
+// A server is a process, and on a busy machine a process takes its time to come up.
+vi.setConfig({ hookTimeout: 60_000, testTimeout: 60_000 })
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 const runtimeArguments = "Deno" in globalThis ? ["run", "-A"] : []
