@@ -61,7 +61,7 @@ describe.skipIf(chromium === undefined)("the officer's page", () => {
     await shot("report")
     await type("auth", "station-house-key")
     await press("#finalise-form button")
-    await page.until("document.getElementById('list').innerText.includes('finalized')")
+    await page.until("document.getElementById('list').innerText.endsWith('· final')")
     expect(page.errors).toEqual([])
   })
 

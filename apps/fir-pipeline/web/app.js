@@ -374,7 +374,7 @@ const list = async (anew) => {
   if (anew) $("list").replaceChildren()
   for (const { created_at, fir_number, status } of page.items) {
     const item = element("li")
-    const open = element("button", `${fir_number} · ${new Date(created_at).toLocaleString(language)} · ${status}`)
+    const open = element("button", `${fir_number} · ${new Date(created_at).toLocaleString(language)} · ${t(status)}`)
     open.type = "button"
     open.addEventListener("click", () => find(fir_number))
     item.append(open)
@@ -459,6 +459,7 @@ $("language").addEventListener("change", () => {
   language = $("language").value
   localStorage.setItem("language", language)
   translate()
+  void list(true)
 })
 
 translate()

@@ -80,6 +80,8 @@ export const TEXTS = {
     state: "State",
     officer: "Officer",
     actionTaken: "Action taken",
+    pending: "not final",
+    finalized: "final",
     yes: "yes",
     no: "no"
   },
@@ -162,6 +164,8 @@ export const TEXTS = {
     state: "राज्य",
     officer: "अधिकारी",
     actionTaken: "कार्यवाही",
+    pending: "अंतिम नहीं",
+    finalized: "अंतिम",
     yes: "हाँ",
     no: "नहीं"
   }
