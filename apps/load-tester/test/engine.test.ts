@@ -130,6 +130,41 @@ describe("an open model", () => {
   })
 })
 
+describe("the truth of servers whose delays are known", () => {
+  const rate = 1000
+  const seconds = 30
+  let answered = 0
+  const schedules = {
+    "always the same": () => 50_000,
+    "one in five slow": () => (++answered % 5 === 0 ? 200_000 : 20_000),
+    "a stall of a second in every ten": (now: number) =>
+      20_000 + Math.max(0, (now % 10e6) - 9e6 > 0 ? 10e6 - (now % 10e6) : 0)
+  }
+
+  it.each(Object.entries(schedules))("is told within one per cent: %s", async (_, serviceMicros) => {
+    const held: Array<number> = []
+    answered = 0
+    const { result } = await simulate(
+      { model: "open", arrivals: planned(constant(rate, seconds)), seconds, maxInFlight: 100_000 },
+      {
+        servers: 2000,
+        serviceMicros: (now) => {
+          const micros = serviceMicros(now)
+          held.push(micros)
+          return micros
+        }
+      }
+    )
+    held.sort((a, b) => a - b)
+    const { latency } = Result.total(result.steps)
+    expect(latency.count).toBe(rate * seconds)
+    for (const q of [0.01, 0.25, 0.5, 0.75, 0.85, 0.95, 0.99, 0.999, 0.9999]) {
+      const truth = held[Math.ceil(q * held.length) - 1] ?? Number.NaN
+      expect(Math.abs(Histogram.quantile(latency, q) / truth - 1), `p${q * 100}`).toBeLessThan(0.01)
+    }
+  })
+})
+
 describe("a closed model", () => {
   it("keeps as many under way as there are users, each after its last", async () => {
     const { mostInFlight, result } = await simulate(

@@ -142,10 +142,10 @@ const moduleScenarios = ({ folder, path, test }: ModuleFile.Loaded, flags: Flags
   ]
 }
 
-const attempt = <A>(make: () => A): Effect.Effect<A, { readonly message: string }> =>
+const attempt = <A>(make: () => A): Effect.Effect<A, BadRequest> =>
   Effect.try({
     try: make,
-    catch: (cause) => (cause instanceof Error ? cause : new BadRequest({ message: String(cause) }))
+    catch: (cause) => new BadRequest({ message: cause instanceof Error ? cause.message : String(cause) })
   })
 
 /** What a command line asks for. */
