@@ -14,7 +14,7 @@ import { autocannonReport, closedLoop, sluiceReport } from "./clients/loadTester
 import { median } from "./harness.ts"
 import { isInstalled, nginx, pinned } from "./servers/nginx.ts"
 
-const rate = 400
+const rate = 200
 const rounds = 3
 
 /** A stall of a second in every ten has to come twice; what is always the same need not last. */
