@@ -34,6 +34,7 @@ export class Gate {
   private readonly isOpen: boolean
   private waiting = 0
   private rejected = 0
+  private admitted = 0
 
   constructor(options: GateOptions) {
     const { maxWaiting, permits } = options
@@ -45,13 +46,13 @@ export class Gate {
     this.isOpen = permits > 0
   }
 
-  isFree(): boolean {
-    const { available, waiting } = this.semaphore.statsUnsafe()
-    return this.isOpen && available > 0 && waiting === 0
-  }
-
   takeIfFree(): boolean {
     return this.isOpen && this.semaphore.takeIfAvailableUnsafe(1)
+  }
+
+  /** Counts one that is let in, which is not everybody who holds a permit for a moment. */
+  count(): void {
+    this.admitted++
   }
 
   release(): void {
@@ -75,13 +76,15 @@ export class Gate {
   /** Waits in the line, and answers whether there was a permit in time, which `scope` then holds. */
   wait(scope: Scope.Scope): Effect.Effect<boolean> {
     return Effect.map(inTime(this.semaphore.takeScoped(1), scope, this.options.maxWait), (isIn) => {
-      if (!isIn) this.rejected++
+      if (isIn) this.admitted++
+      else this.rejected++
       return isIn
     })
   }
 
   statsUnsafe(): Semaphore.Stats {
-    const { admitted, available, capacity, held } = this.semaphore.statsUnsafe()
-    return { capacity, held, available, waiting: this.waiting, admitted, rejected: this.rejected }
+    const { available, capacity, held } = this.semaphore.statsUnsafe()
+    const { admitted, rejected, waiting } = this
+    return { capacity, held, available, waiting, admitted, rejected }
   }
 }

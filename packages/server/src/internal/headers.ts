@@ -20,9 +20,10 @@ export const makeLookUp = (
   const lengths = new Set(names.map(({ length }) => length))
   return (request) => {
     // Headers that somebody has put in their place are not in the list.
-    if (Reflect.get(request, "headersOverride") !== undefined) return request.headers
-    const list: unknown = Reflect.get(request.source, "rawHeaders")
-    if (!isList(list)) return request.headers
+    if ("headersOverride" in request && request.headersOverride !== undefined) return request.headers
+    const { source } = request
+    if (!("rawHeaders" in source) || !isList(source.rawHeaders)) return request.headers
+    const list = source.rawHeaders
     for (let index = 0; index < list.length; index += 2) {
       const name = list[index]
       if (name !== undefined && lengths.has(name.length) && wanted.has(name.toLowerCase())) return request.headers

@@ -163,7 +163,8 @@ class Visit {
     const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
     if (route !== undefined) {
       this.headers = core.lookUp(request)
-      if (hasBody(request) || route.deadlines(this.headers) !== undefined || !route.gate.isFree()) return undefined
+      if (hasBody(request) || route.deadlines(this.headers) !== undefined || !route.gate.takeIfFree()) return undefined
+      this.place = "inside"
     }
     const answer = responseOf(this.begin(fiber, Exit.succeed(ready)))
     // Without an overload, a deadline or a decision from elsewhere there is nothing that is not known by now.
@@ -207,8 +208,9 @@ class Visit {
   /** Through the gate of the class, at once or after a wait. */
   private pass<E, R>(gate: Gate, work: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
     const { full } = this.core.answers
-    if (gate.takeIfFree()) {
+    if (this.place === "inside" || gate.takeIfFree()) {
       this.place = "inside"
+      gate.count()
       return work
     }
     if (!gate.join()) {
