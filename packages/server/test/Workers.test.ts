@@ -124,6 +124,14 @@ const busy = async (port: number, requests: number): Promise<void> => {
   }
 }
 
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 const exits = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
   events.flatMap((event) => (event._tag === "Exited" ? [event.reason] : []))
 
@@ -192,6 +200,13 @@ describe("workers", { timeout: 60_000 }, () => {
     child.kill("SIGTERM")
     expect(await endless).toBe("cut")
     await exited
+  })
+
+  it("end with their primary when it is killed", async () => {
+    const { child, events } = await start()
+    const pids = events.flatMap((event) => (event._tag === "Ready" ? [event.pid] : []))
+    process.kill(child.pid ?? 0, "SIGKILL")
+    while (pids.some(isAlive)) await new Promise((resolve) => setImmediate(resolve))
   })
 
   it("share a limit exactly, whichever of them is asked", async () => {

@@ -125,6 +125,16 @@ export const makeMember = (place: number, maxRequests: number): Member => {
 
   // What goes to all processes of a terminal is for the primary to heed.
   process.on("SIGHUP", () => {})
+  // Nobody is left who would replace it, or tell it to end. On Deno workers hold each other's channels open.
+  let hasLeft = false
+  const endAlone = (): void => {
+    if (!hasLeft) process.exit(1)
+  }
+  process.once("disconnect", endAlone)
+  const parent = process.ppid
+  setInterval(() => {
+    if (process.ppid !== parent) endAlone()
+  }, 1000).unref()
 
   const count = (): void => {
     handled++
@@ -176,6 +186,7 @@ export const makeMember = (place: number, maxRequests: number): Member => {
     },
     leave: () => {
       const { worker } = cluster
+      hasLeft = true
       if (worker?.isConnected()) worker.disconnect()
     }
   }
