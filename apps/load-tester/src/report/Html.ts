@@ -266,8 +266,7 @@ const bars = (title: string, counts: ReadonlyArray<Result.Count>, all: number, s
 
 const outcome = (result: Result.Result, total: Result.Total): string => {
   const checks = result.checks.map(({ failed, name, passed }) => [
-    failed === 0 ? "✓" : "✗",
-    name,
+    `${failed === 0 ? "✓" : "✗"} ${name}`,
     Units.count(passed),
     Units.count(failed)
   ])
@@ -276,7 +275,7 @@ const outcome = (result: Result.Result, total: Result.Total): string => {
     "Statuses of the answers, kinds of errors, and checks.",
     [
       `<div class="pair">${bars("Statuses", total.statuses, total.requests, "q3")}${bars("Errors", total.errors, total.failed, "bad")}</div>`,
-      table(["", "check", "passed", "failed"], checks)
+      table(["check", "passed", "failed"], checks)
     ].join("")
   )
 }

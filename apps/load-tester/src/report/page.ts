@@ -42,8 +42,8 @@ table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:ta
 th,td{text-align:right;padding:5px 8px;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{color:var(--soft);font-weight:500}th:first-child,td:first-child{text-align:left}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:24px;margin-bottom:10px}
-.bar{display:grid;grid-template-columns:110px 1fr 80px;gap:10px;align-items:center;font-size:13px;font-variant-numeric:tabular-nums}
-.bar span:last-child{text-align:right}.track{background:var(--rule);border-radius:3px;height:8px}.track i{display:block;height:8px;border-radius:3px;min-width:2px}
+.bar{display:grid;grid-template-columns:160px 1fr 80px;gap:10px;align-items:center;font-size:13px;font-variant-numeric:tabular-nums}
+.bar span{overflow:hidden;text-overflow:ellipsis}.bar span:last-child{text-align:right}.track{background:var(--rule);border-radius:3px;height:8px}.track i{display:block;height:8px;border-radius:3px;min-width:2px}
 footer{color:var(--soft);font-size:13px;margin-top:24px}
 `
 
