@@ -2,18 +2,13 @@
 // nothing before its answer and beside FastAPI: one process each, fifty connections of
 // wrk. What of these is not installed is left out, and said so.
 
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { promisify } from "node:util"
 import type { Comparison, Suite } from "../harness.ts"
+import { isThere, measure, started, startNode } from "../servers/start.ts"
 
-const execute = promisify(execFile)
 const servers = join(import.meta.dirname, "../servers")
-
-const isThere = (command: string, ...args: ReadonlyArray<string>): boolean =>
-  spawnSync(command, args, { stdio: "ignore" }).error === undefined
 
 // Debian's packages are those of Debian's Python, whatever other there is.
 const python = "/usr/bin/python3"
@@ -31,29 +26,6 @@ const freePort = (): Promise<number> =>
     })
   })
 
-const running = new Map<string, Promise<number>>()
-
-/** Ends with this process, and does not keep it. */
-const started = (command: string, args: ReadonlyArray<string>, stdout: "pipe" | "ignore"): ChildProcess => {
-  const server = spawn(command, args, { stdio: ["ignore", stdout, "ignore"] })
-  process.once("exit", () => server.kill("SIGKILL"))
-  server.unref()
-  return server
-}
-
-const startNode = async (...args: ReadonlyArray<string>): Promise<number> => {
-  const { stdout } = started(process.execPath, args, "pipe")
-  if (stdout === null) throw new Error("The server has no output")
-  for await (const line of createInterface({ input: stdout })) {
-    const port = /listening on (\d+)/.exec(line)?.[1]
-    if (port === undefined) continue
-    // An open pipe would keep this process for as long as the server has it.
-    stdout.destroy()
-    return Number(port)
-  }
-  throw new Error(`${args.join(" ")} did not start`)
-}
-
 const startFastApi = async (): Promise<number> => {
   const port = await freePort()
   const options = ["--app-dir", servers, "--host", "127.0.0.1", "--port", String(port), "--log-level", "critical"]
@@ -63,15 +35,6 @@ const startFastApi = async (): Promise<number> => {
     if (response?.ok === true) return port
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-}
-
-/** Requests a second that a server answers, which is started when it is first asked for. */
-const measure = (name: string, start: () => Promise<number>) => async (): Promise<number> => {
-  const port = running.get(name) ?? start()
-  running.set(name, port)
-  const { stdout } = await execute("wrk", ["-t1", "-c50", "-d2s", `http://127.0.0.1:${await port}/health`])
-  if (stdout.includes("Non-2xx")) throw new Error(`${name} refused some: ${stdout}`)
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
 }
 
 const admitted = measure("admitted", () => startNode(join(servers, "admitted.ts")))
