@@ -92,6 +92,7 @@ export const createQuota = <const Name extends string>(options: QuotaOptions<Nam
     take,
     run: async (costs, f, takeOptions) => {
       await take(costs, takeOptions)
+      takeOptions?.signal?.throwIfAborted()
       return f()
     },
     adjust: (deltas) => runNow(quota.adjust(deltas), unfailing),

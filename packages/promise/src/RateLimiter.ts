@@ -107,6 +107,7 @@ export const createRateLimiter = (options: RateLimiterOptions): RateLimiter => {
     take,
     run: async (f, takeOptions) => {
       await take(takeOptions)
+      takeOptions?.signal?.throwIfAborted()
       return f()
     },
     reserve: ({ cost = 1, maxWait } = {}) =>
@@ -182,6 +183,7 @@ export const createKeyedRateLimiter = (options: KeyedRateLimiterOptions): KeyedR
     take,
     run: async (key, f, takeOptions) => {
       await take(key, takeOptions)
+      takeOptions?.signal?.throwIfAborted()
       return f()
     },
     reserve: (key, { cost = 1, maxWait } = {}) =>

@@ -80,7 +80,7 @@ class Mapping<A, B> implements Abortable {
   /** Stops what runs and waits until it has: nothing goes on behind the back of whoever has left the loop. */
   async end(): Promise<void> {
     this.hasEnded = true
-    if (this.running > 0) this.controller.abort(this.failure?.error)
+    if (this.running > 0) this.controller.abort()
     this.done.clear()
     const closing = this.isExhausted ? undefined : this.source.return?.()
     // A source that is being asked for an item cannot be waited for: it may never answer.
@@ -104,7 +104,10 @@ class Mapping<A, B> implements Abortable {
   }
 
   private fail(error: unknown): void {
-    this.failure ??= { error }
+    if (this.failure === undefined) {
+      this.failure = { error }
+      this.controller.abort(error)
+    }
     this.wake()
   }
 

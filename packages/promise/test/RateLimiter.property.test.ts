@@ -79,7 +79,7 @@ describe.each(algorithms)("a limiter by %s", (algorithm) => {
         await vi.advanceTimersByTimeAsync(60_000)
         await Promise.all(waiting)
         expect(limiter.stats().waiting).toBe(0)
-        // One that was served at once is served, whatever its signal says afterwards.
+        // What was served at once and aborted in the same step has spent its cost and is not run.
         expect(served.filter((id) => expected.includes(id))).toEqual(expected)
         for (const [start, from] of events.entries()) {
           let total = 0
