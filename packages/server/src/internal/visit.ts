@@ -107,6 +107,8 @@ class Visit {
   private place: "outside" | "waiting" | "inside" = "outside"
   private headers: Readonly<Record<string, string | undefined>> | undefined
   private isActive = false
+  /** Whether there is no handler to run, which would want to know the id. */
+  private isReady = false
   private refusal: Outcome | undefined
   private waitScope: Scope.Closeable | undefined
 
@@ -130,9 +132,11 @@ class Visit {
     if (core.ids !== undefined) {
       const id = core.ids(core.acceptsIds ? headers[core.idHeader] : undefined)
       this.fields = { [core.idHeader]: id }
-      // Taken back at the end: as an effect of its own this would cost as much as all the rest.
-      fiber.setContext(Context.add(fiber.context, core.idReference, id))
-      this.fiber = fiber
+      if (!this.isReady) {
+        // Taken back at the end: as an effect of its own this would cost as much as all the rest.
+        fiber.setContext(Context.add(fiber.context, core.idReference, id))
+        this.fiber = fiber
+      }
     }
     if (route === undefined) return this.answered(handler)
     if (core.isDraining) {
@@ -166,6 +170,7 @@ class Visit {
       if (hasBody(request) || route.deadlines(this.headers) !== undefined || !route.gate.takeIfFree()) return undefined
       this.place = "inside"
     }
+    this.isReady = true
     const answer = responseOf(this.begin(fiber, Exit.succeed(ready)))
     // Without an overload, a deadline or a decision from elsewhere there is nothing that is not known by now.
     if (answer === undefined) throw new Error("An answer was to be had at once")
