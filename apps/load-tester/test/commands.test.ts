@@ -135,6 +135,7 @@ it("refuses what it cannot do, before it puts load on anything", async () => {
   }
   expect(await wrong("--threshold", "nonsense")).toContain("Cannot read the threshold nonsense: ")
   expect(await wrong("--out", "run.doc")).toContain("Cannot write to run.doc: a kind and a place are needed")
+  expect(await wrong("--out", "/nonexistent/run.slr")).toContain("Cannot write /nonexistent/run.slr: ")
   expect(await wrong("--thresholds", "/nonexistent")).toContain("Cannot read thresholds from /nonexistent: ")
 }, 60_000)
 

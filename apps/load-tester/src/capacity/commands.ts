@@ -103,6 +103,7 @@ export const capacity = Command.make(
     }
     const target = given.target.value
     const objectives = yield* Effect.forEach(given.slo, Objective.parse)
+    yield* Effect.forEach(given.out, Files.writable)
     const at = (rate: number, duration: string) =>
       planOf(target, {
         ...given,

@@ -10,7 +10,7 @@ import * as Codec from "../results/Codec.ts"
 import type * as Result from "../results/Result.ts"
 import type * as Threshold from "../thresholds/Threshold.ts"
 import * as Exporters from "./Exporters.ts"
-import { type UnwritableOutput, write as writeFile } from "./Files.ts"
+import { type UnwritableOutput, writable, write as writeFile } from "./Files.ts"
 import * as Json from "./Json.ts"
 import * as Junit from "./Junit.ts"
 import * as Metrics from "./Metrics.ts"
@@ -95,17 +95,28 @@ export const open = (
     (said) => said.flat()
   )
 
-/** Writes a result that is whole to every file, and to what takes it at once. */
-export const write = (
+/** Whether files can be made where they should be, asked before a run that may take hours. */
+export const check = (outputs: ReadonlyArray<Output>): Effect.Effect<void, UnwritableOutput> =>
+  Effect.forEach(outputs, (output) => (output.kind === "file" ? writable(output.path) : Effect.void), { discard: true })
+
+const writeOne = (
+  output: Output,
+  result: Result.Result,
+  verdicts: ReadonlyArray<Threshold.Verdict>
+): Effect.Effect<void, UnwritableOutput | Exporters.ExportFailed> => {
+  if (output.kind === "file") return writeFile(output.path, render(output.format, result, verdicts))
+  return output.kind === "remote-write" ? Exporters.remoteWrite(output.to, result) : Effect.void
+}
+
+/**
+ * Writes a result that is whole to every file, and to what takes it at once. Where one fails the others are written all the
+ * same, and the first failure is told.
+ */
+export const write = Effect.fnUntraced(function* (
   outputs: ReadonlyArray<Output>,
   result: Result.Result,
   verdicts: ReadonlyArray<Threshold.Verdict>
-): Effect.Effect<void, UnwritableOutput | Exporters.ExportFailed> =>
-  Effect.forEach(
-    outputs,
-    (output): Effect.Effect<void, UnwritableOutput | Exporters.ExportFailed> => {
-      if (output.kind === "file") return writeFile(output.path, render(output.format, result, verdicts))
-      return output.kind === "remote-write" ? Exporters.remoteWrite(output.to, result) : Effect.void
-    },
-    { discard: true }
-  )
+) {
+  const exits = yield* Effect.forEach(outputs, (output) => Effect.exit(writeOne(output, result, verdicts)))
+  for (const exit of exits) yield* exit
+})

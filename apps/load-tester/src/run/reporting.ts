@@ -115,6 +115,7 @@ export const thresholdsOf = Effect.fnUntraced(function* (given: Flags) {
 export const make = Effect.fnUntraced(function* (given: Flags, scripted: ReadonlyArray<Threshold.Threshold> = []) {
   const thresholds = [...scripted, ...(yield* thresholdsOf(given))]
   const outputs = yield* Effect.forEach(given.out, Outputs.parse)
+  yield* Outputs.check(outputs)
   const screen = Progress.standardError()
   const mode = Progress.modeFor(screen, given)
   const watch = (view: View): void => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Outputs from "../../src/output/Outputs.ts"
@@ -33,12 +36,19 @@ it.effect("knows a file by its ending, or by the kind that is named", () =>
   })
 )
 
-it.effect("says which file it cannot write", () =>
+it.effect("says which file it cannot write, and writes the others", () =>
   Effect.gen(function* () {
-    const output = yield* Outputs.parse("/nonexistent/run.json")
-    const { message } = yield* Effect.flip(Outputs.write([output], make({ seconds: 1 }), []))
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "sluice-load-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+    )
+    const outputs = yield* Effect.forEach(["/nonexistent/run.json", join(folder, "run.json")], Outputs.parse)
+    const before = yield* Effect.flip(Outputs.check(outputs))
+    expect(before.message).toContain("Cannot write /nonexistent/run.json: ")
+    const { message } = yield* Effect.flip(Outputs.write(outputs, make({ seconds: 1 }), []))
     expect(message).toContain("Cannot write /nonexistent/run.json: ")
-  })
+    expect(JSON.parse(readFileSync(join(folder, "run.json"), "utf8"))).toMatchObject({ version: 1 })
+  }).pipe(Effect.scoped)
 )
 
 it.effect("serves a run that goes on, and says where", () =>
