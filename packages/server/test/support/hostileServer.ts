@@ -10,7 +10,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 const Order = Schema.Struct({ name: Schema.String, count: Schema.Number })
 
 const listener = Listener.make({
-  maxConnections: 200,
+  maxConnections: 1000,
   maxRequestsPerConnection: 100,
   headersTimeout: "1 second",
   requestTimeout: "2 seconds"
