@@ -166,7 +166,8 @@ export type Policy = <E, R>(
  * where clients have a rate, the `RateLimit` fields. A refused request costs no permit, and one that waits for room has
  * paid its rate.
  *
- * A request that finds room costs O(1) and one object; headers are read only by what needs them.
+ * A request that finds room does not suspend, and what decides over it costs O(1); headers are read only by what needs
+ * them. A handler that is a response already (`Effect.succeed`) is answered without an effect of the admission's own.
  *
  * **Gotchas**
  *

@@ -99,7 +99,7 @@ const heedAborts = (server: Http.Server): void => {
  *
  * Node, Bun and Deno do all of it, with three differences. Deno does not tell which connections it has dropped. Bun counts
  * a connection that never sends a byte to `requestTimeout`, not to `headersTimeout`. And only on Node head and body of a
- * short response go out in one write, which makes it a seventh faster.
+ * short response go out in one write.
  *
  * @example
  * ```ts
