@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { Effect } from "effect"
-import PDFDocument from "pdfkit"
+import type PDFDocument from "pdfkit"
 import type { Fir } from "./Store.ts"
 
 const require = createRequire(import.meta.url)
@@ -116,10 +116,19 @@ const breakable = (line: string): string =>
 
 const isHeading = (line: string): boolean => /^(?:FIRST INFORMATION REPORT|\d\. [A-Z, ]+|TO BE SUPPLIED .*)$/.test(line)
 
+export type Report = Pick<Fir, "firNumber" | "firContent" | "status" | "createdAt">
+
 /** The report as the bytes of a PDF file. */
-export const render = (fir: Pick<Fir, "firNumber" | "firContent" | "status" | "createdAt">): Effect.Effect<Buffer> =>
+export const render = (fir: Report): Effect.Effect<Buffer> =>
+  // Read with the first report that is wanted: a server that makes none starts faster.
+  Effect.flatMap(
+    Effect.promise(() => import("pdfkit")),
+    (pdfkit) => draw(pdfkit.default, fir)
+  )
+
+const draw = (Kit: typeof PDFDocument, fir: Report): Effect.Effect<Buffer> =>
   Effect.callback<Buffer>((resume) => {
-    const document = new PDFDocument({
+    const document = new Kit({
       size: "A4",
       margins: { top: 56, bottom: 56, left: 56, right: 56 },
       bufferPages: true,

@@ -7,7 +7,6 @@
 import "./deno.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Data, Effect, Exit } from "effect"
-import { runModelServer, runServer } from "./serve.ts"
 import { newUser, ROLES } from "./Users.ts"
 
 const HELP = `Usage: main.ts <command>
@@ -33,11 +32,18 @@ const userKey = Effect.suspend(() => {
   return Effect.sync(() => console.log(`key for ${name}: ${key}\nline for USERS_FILE: ${JSON.stringify(user)}`))
 })
 
+// Each command reads what it needs and no more.
 const program =
   command === "serve"
-    ? runServer
+    ? Effect.flatMap(
+        Effect.promise(() => import("./serve.ts")),
+        ({ runServer }) => runServer
+      )
     : command === "model-server"
-      ? runModelServer
+      ? Effect.flatMap(
+          Effect.promise(() => import("./serveModels.ts")),
+          ({ runModelServer }) => runModelServer
+        )
       : command === "user-key"
         ? userKey
         : command === "help" || command === "--help"

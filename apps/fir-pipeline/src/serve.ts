@@ -4,19 +4,16 @@
  *
  * @module
  */
-import { createServer } from "node:http"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { HttpPool } from "@sluice/http-pool"
 import { RedisSession } from "@sluice/redis"
-import { Effect, Layer, Logger, References, Schedule } from "effect"
-import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
+import { Effect, Layer, Schedule } from "effect"
+import { FetchHttpClient, HttpMiddleware, HttpRouter } from "effect/http"
 import { OtlpSerialization, OtlpTracer } from "effect/observability"
 import * as Breaker from "./Breaker.ts"
 import { modelServer as embeddedServer } from "./internal/child.ts"
+import { announce, endWithParent, law, listen, logging, quiet } from "./internal/listening.ts"
 import * as Limits from "./Limits.ts"
-import * as Law from "./law/Law.ts"
-import * as ModelServer from "./model-server/ModelServer.ts"
+import type * as Law from "./law/Law.ts"
 import * as Models from "./models/layer.ts"
 import { Pipeline } from "./Pipeline.ts"
 import * as PipelineLive from "./pipeline/layer.ts"
@@ -25,58 +22,6 @@ import * as Server from "./Server.ts"
 import * as Settings from "./Settings.ts"
 import * as Database from "./store/Database.ts"
 import * as Telemetry from "./Telemetry.ts"
-
-const quiet = { disableLogger: true, disableListenLog: true }
-
-/** Only once the routes are in place: a request that came before would never be answered. */
-const announce = HttpServer.addressFormattedWith((address) => Effect.sync(() => console.log(`listening on ${address}`)))
-
-const ignore = (): void => {}
-
-/** Bun reports a peer that broke off on the message itself, after its readers have left, and ends when none listens. */
-const makeServer = () =>
-  createServer().on("request", (request, response) => {
-    request.on("error", ignore)
-    response.on("error", ignore)
-  })
-
-const listen = (settings: Settings.Settings) =>
-  NodeHttpServer.layer(makeServer, {
-    host: settings.host,
-    port: settings.port,
-    gracefulShutdownTimeout: `${settings.drainSeconds} seconds`
-  })
-
-/** Only what is written for people and machines that watch goes to stdout; the log goes to stderr. */
-const logging = (settings: Settings.Settings) =>
-  Layer.mergeAll(
-    Logger.layer([Logger.withConsoleError(settings.logFormat === "json" ? Logger.formatJson : Logger.formatLogFmt)]),
-    Layer.succeed(References.MinimumLogLevel, settings.logLevel)
-  )
-
-const law = (settings: Settings.Settings) =>
-  Effect.sync(() => (settings.lawTable === undefined ? Law.builtIn() : Law.load(settings.lawTable)))
-
-const parentGone = Effect.callback<void>((resume) => {
-  process.stdin.resume()
-  process.stdin.once("end", () => resume(Effect.void))
-  process.stdin.once("close", () => resume(Effect.void))
-})
-
-const endWithParent = <E>(settings: Settings.Settings, run: Effect.Effect<never, E>): Effect.Effect<void, E> =>
-  settings.exitWithParent ? Effect.raceFirst(run, parentGone) : run
-
-export const runModelServer = Effect.gen(function* () {
-  const settings = yield* Settings.load
-  const table = yield* law(settings)
-  const routes = HttpRouter.serve(ModelServer.routes(table, settings.modelLatency), quiet)
-  const server = Layer.effectDiscard(announce).pipe(
-    Layer.provide(routes),
-    Layer.provide(listen(settings)),
-    Layer.provide(logging(settings))
-  )
-  yield* endWithParent(settings, Layer.launch(server))
-})
 
 const databaseName = (options: Database.Options): string =>
   options.kind === "sqlite"
@@ -122,6 +67,15 @@ const tracing = ({ otlpUrl }: Settings.Settings) =>
         Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)
       )
 
+/** Read only where it is asked for: every process that starts would pay for it. */
+const redis = (url: string) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("@effect/platform-node/NodeRedis")),
+      (NodeRedis) => NodeRedis.layer({ url })
+    )
+  )
+
 /** The limits of this server alone, or those that it shares with others. */
 const limits = (settings: Settings.Settings) => {
   const permits = {
@@ -133,7 +87,7 @@ const limits = (settings: Settings.Settings) => {
   if (settings.redisUrl === undefined) return Layer.mergeAll(Limits.layer(permits), RateLimit.layer(rate))
   return Layer.mergeAll(Limits.shared(permits), RateLimit.shared(rate)).pipe(
     Layer.provide(RedisSession.layer({ prefix: "fir" })),
-    Layer.provide(NodeRedis.layer({ url: settings.redisUrl }))
+    Layer.provide(redis(settings.redisUrl))
   )
 }
 
