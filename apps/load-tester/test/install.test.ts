@@ -1,4 +1,4 @@
-// What a user installs: the packed package, run as one command by each runtime.
+// What a user installs: the packed package, run as one command by the runtime that runs this.
 import { execFile } from "node:child_process"
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -16,10 +16,14 @@ const needed = new Set(
   ["grpc-pool", "http-pool", "metrics", "rate-limiter", "redis", "retry", "semaphore"].map((name) => `@sluice/${name}`)
 )
 
-// It runs all three by itself.
-const isNode = process.versions["bun"] === undefined && process.versions["deno"] === undefined
+const [runner, ...args]: readonly [string, ...ReadonlyArray<string>] =
+  "Deno" in globalThis
+    ? [tool("deno"), "run", "-A", "npm:@sluice/load-tester"]
+    : process.versions["bun"] !== undefined
+      ? [tool("bun"), "x", "--bun", "sluice-load"]
+      : ["npx", "--no-install", "@sluice/load-tester"]
 
-describe.skipIf(!isNode)("the package, installed in a fresh folder", () => {
+describe("the package, installed in a fresh folder", () => {
   let folder = ""
   let server: Running
   beforeAll(async () => {
@@ -57,33 +61,9 @@ describe.skipIf(!isNode)("the package, installed in a fresh folder", () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it.each([
-    ["npx", ["--no-install", "@sluice/load-tester"]],
-    ["bunx", ["--bun", "sluice-load"]],
-    ["deno", ["run", "-A", "npm:@sluice/load-tester"]]
-  ])(
-    "runs with %s",
-    async (runner, args) => {
-      // npx comes with Node, and bunx is Bun under another name.
-      const [command, first] =
-        runner === "npx" ? ["npx", []] : runner === "bunx" ? [tool("bun"), ["x"]] : [tool("deno"), []]
-      const target = [
-        "run",
-        "scenario.ts",
-        "--url",
-        `http://127.0.0.1:${server.port}`,
-        "-c",
-        "2",
-        "-n",
-        "20",
-        "-w",
-        "2"
-      ]
-      const { stdout } = await execute(command, [...first, ...args, ...target, "--quiet", "--summary", "json"], {
-        cwd: folder
-      })
-      expect(JSON.parse(stdout)).toMatchObject({ recorders: 2, total: { requests: 20, failed: 0 } })
-    },
-    60_000
-  )
+  it("runs as one command", async () => {
+    const target = ["run", "scenario.ts", "--url", `http://127.0.0.1:${server.port}`, "-c", "2", "-n", "20", "-w", "2"]
+    const { stdout } = await execute(runner, [...args, ...target, "--quiet", "--summary", "json"], { cwd: folder })
+    expect(JSON.parse(stdout)).toMatchObject({ recorders: 2, total: { requests: 20, failed: 0 } })
+  }, 60_000)
 })

@@ -1,14 +1,11 @@
 // Servers to load, on ports of their own.
 
-import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import * as http from "node:http"
 import * as http2 from "node:http2"
 import * as https from "node:https"
 import * as net from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 
 export interface Running {
   readonly port: number
@@ -38,28 +35,11 @@ const listen = async (server: net.Server): Promise<Running> => {
 
 export const httpServer = (handler: http.RequestListener): Promise<Running> => listen(http.createServer(handler))
 
-/** A certificate for 127.0.0.1 that nobody has signed. */
-export const certificate = (): { readonly key: string; readonly cert: string } => {
-  const folder = mkdtempSync(join(tmpdir(), "sluice-load-"))
-  const key = join(folder, "key.pem")
-  const cert = join(folder, "cert.pem")
-  try {
-    execFileSync(
-      "openssl",
-      ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"].concat(
-        ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        ["-keyout", key, "-out", cert]
-      ),
-      { stdio: "ignore" }
-    )
-    return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
+const fixture = (name: string): string => readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8")
 
+/** Its certificate is one that nobody trusts. */
 export const httpsServer = (handler: http.RequestListener): Promise<Running> =>
-  listen(https.createServer(certificate(), handler))
+  listen(https.createServer({ key: fixture("server.key"), cert: fixture("server.crt") }, handler))
 
 type StreamHandler = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void
 
