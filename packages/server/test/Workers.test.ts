@@ -166,6 +166,22 @@ describe("workers", { timeout: 60_000 }, () => {
     expect((await request(port, "/")).status).toBe(200)
   })
 
+  it("come back from a storm of crashes, all of them again and again", async () => {
+    const { events, port, until } = await start()
+    const killed = new Set<number>()
+    for (const storm of [1, 2, 3]) {
+      for (const event of events) {
+        if (event._tag !== "Ready" || killed.has(event.pid)) continue
+        killed.add(event.pid)
+        process.kill(event.pid, "SIGKILL")
+      }
+      await until((all) => count(all, "Ready") === 2 * (storm + 1))
+    }
+    expect(exits(events)).toEqual(Array(6).fill("crashed"))
+    const report: Health.Report = JSON.parse((await request(port, "/health/concurrency")).body)
+    expect(report.workers.map(({ pid }) => pid).some((pid) => killed.has(pid))).toBe(false)
+  })
+
   it.runIf(process.platform !== "win32")("are all replaced on SIGHUP, and no request is lost", async () => {
     const { child, events, port, until } = await start()
     const before = new Set(events.flatMap((event) => (event._tag === "Ready" ? [event.pid] : [])))
