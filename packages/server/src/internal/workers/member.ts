@@ -125,7 +125,8 @@ export const makeMember = (place: number, maxRequests: number): Member => {
 
   // What goes to all processes of a terminal is for the primary to heed.
   process.on("SIGHUP", () => {})
-  // Nobody is left who would replace it, or tell it to end. On Deno workers hold each other's channels open.
+  // Nobody is left who would replace it, or tell it to end. Deno does not tell of a channel that is reset, as one is whose
+  // other end dies with something unread.
   let hasLeft = false
   const endAlone = (): void => {
     if (!hasLeft) process.exit(1)
