@@ -52,13 +52,16 @@ export const layer = (folder: string) =>
     Documents,
     Effect.gen(function* () {
       const { files } = yield* Limits
+      yield* Effect.tryPromise({
+        try: () => mkdir(folder, { recursive: true }),
+        catch: (cause) => new FileError({ operation: "make the folder of documents", cause })
+      })
       const pathOf = ({ result_id }: Result): string => join(folder, `${result_id}.md`)
       const operation = <A>(name: string, run: () => Promise<A>): Effect.Effect<A, FileError> =>
         files.withPermit(Effect.tryPromise({ try: run, catch: (cause) => new FileError({ operation: name, cause }) }))
       const write = (result: Result, provider: Provider) =>
         operation("write the document", async () => {
           const path = pathOf(result)
-          await mkdir(folder, { recursive: true })
           // Whole or not at all: a reader never sees a half.
           await writeFile(`${path}.new`, render(result, provider))
           await rename(`${path}.new`, path)

@@ -9,7 +9,7 @@ let locked: Running
 beforeAll(async () => {
   server = await serve(folder.path, { MAX_BATCH_SIZE: "5" })
   locked = await serve(folder.path, { DATABASE_PATH: ":memory:", API_KEY: key })
-})
+}, 60_000)
 afterAll(async () => {
   await Promise.all([stop(server), stop(locked)])
   folder.remove()

@@ -21,7 +21,7 @@ beforeAll(async () => {
   })
   const batch = { provider_ids: idsTo(100) }
   await Promise.all([server, asked].map(({ url }) => post(`${url}/batch-credential`, batch)))
-})
+}, 60_000)
 afterAll(async () => {
   await Promise.all([stop(server), stop(asked)])
   await model.close()

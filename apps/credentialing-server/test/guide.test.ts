@@ -23,7 +23,7 @@ beforeAll(async () => {
     DATABASE_PATH: join(other.path, "credentialing.sqlite"),
     DOCUMENTS_FOLDER: join(other.path, "documents")
   })
-})
+}, 60_000)
 afterAll(async () => {
   await Promise.all([stop(server), stop(usual)])
   folder.remove()

@@ -13,7 +13,7 @@ let server: Running
 
 beforeAll(async () => {
   server = await serve(folder.path, { DATABASE_PATH: ":memory:", LOG_LEVEL: "Error" })
-})
+}, 60_000)
 afterAll(async () => {
   await stop(server)
   folder.remove()

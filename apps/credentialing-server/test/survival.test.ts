@@ -4,6 +4,9 @@ import { events, get, idsTo, post, type Running, serve, start, stop, temporaryFo
 const folder = temporaryFolder()
 afterAll(() => folder.remove())
 
+/** Several servers begin one after the other, on whatever the machine has left. */
+const PATIENT = { timeout: 120_000 }
+
 /** Slow enough that a batch is not done before it is killed; a lease that soon runs out. */
 const SLOW = { REGISTRY_LATENCY: "realistic", BATCH_LEASE_SECONDS: "1" }
 
@@ -38,7 +41,7 @@ const until = async (response: Response, items: number) => {
   return seen
 }
 
-describe("a server killed in the middle of a batch", () => {
+describe("a server killed in the middle of a batch", PATIENT, () => {
   it("loses nothing that it told, does each item once, and completes the batch after its restart", async () => {
     const path = folder.path
     const ids = idsTo(120)
@@ -103,7 +106,7 @@ describe("a server killed in the middle of a batch", () => {
   })
 })
 
-describe("a server that is told to end", () => {
+describe("a server that is told to end", PATIENT, () => {
   it("answers what it has admitted, tells watchers how far their batch is, and ends well", async () => {
     const path = `${folder.path}/drained.sqlite`
     const server = await serve(folder.path, { ...SLOW, DATABASE_PATH: path, DRAIN_SECONDS: "1" })
@@ -137,7 +140,7 @@ describe("a server that is told to end", () => {
   })
 })
 
-describe("registries", () => {
+describe("registries", PATIENT, () => {
   it("that fail and stall keep no provider from a decision", async () => {
     const server = await serve(folder.path, {
       DATABASE_PATH: ":memory:",

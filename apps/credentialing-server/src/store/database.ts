@@ -64,6 +64,19 @@ export class Database {
     }
   }
 
+  /** A part of a transaction that fails by itself. */
+  savepoint<A>(work: () => A): A {
+    this.#database.exec("savepoint change")
+    try {
+      const result = work()
+      this.#database.exec("release change")
+      return result
+    } catch (error) {
+      this.#database.exec("rollback to change; release change")
+      throw error
+    }
+  }
+
   close(): void {
     this.#database.close()
   }

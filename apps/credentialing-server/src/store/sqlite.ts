@@ -19,6 +19,7 @@ import {
   type StoreApi,
   StoreError
 } from "../Store.ts"
+import { Commits } from "./commits.ts"
 import { Database, rowsOf } from "./database.ts"
 import { migrate, seedProviders } from "./schema.ts"
 
@@ -117,6 +118,10 @@ export const make = (options: Options): Effect.Effect<StoreApi, StoreError, Scop
       seedProviders(database, options.providers, options.seed)
     })
 
+    const commits = new Commits(database)
+    const change = <A>(operation: string, work: () => A): Effect.Effect<A, StoreError> =>
+      Effect.mapError(commits.change(work), (cause) => new StoreError({ operation, cause }))
+
     const batchOf = (sql: string, value: string): Batch | undefined =>
       toBatches(database.all(`select ${BATCH_COLUMNS} from batches b where ${sql}`, value))[0]
 
@@ -153,43 +158,39 @@ export const make = (options: Options): Effect.Effect<StoreApi, StoreError, Scop
           () => toProviderRows(database.all(`select ${PROVIDER_COLUMNS} from providers where provider_id = ?`, id))[0]
         ),
       keep: (result, entries, { idempotencyKey, item }) =>
-        attempt("keep a result", () =>
-          database.transaction(() => {
-            if (item !== undefined && !isPending(database, item)) return false
-            const added = database.run(
-              `insert into results (${RESULT_COLUMNS}, idempotency_key) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        change("keep a result", () => {
+          if (item !== undefined && !isPending(database, item)) return false
+          const added = database.run(
+            `insert into results (${RESULT_COLUMNS}, idempotency_key) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                on conflict (idempotency_key) do nothing`,
-              result.result_id,
-              result.provider_id,
-              result.decision,
-              result.risk_score,
-              JSON.stringify(result.findings),
-              result.batch_id,
-              result.requested_by,
-              result.started_at,
-              result.finished_at,
-              idempotencyKey ?? null
-            )
-            if (added === 0) return false
-            if (item !== undefined) endItem(database, item, "done", result.result_id, null)
-            database.run(
-              "update providers set status = ?, credentialed_at = ? where provider_id = ?",
-              result.decision,
-              result.finished_at,
-              result.provider_id
-            )
-            for (const entry of entries) addEntry(database, entry)
-            return true
-          })
-        ),
+            result.result_id,
+            result.provider_id,
+            result.decision,
+            result.risk_score,
+            JSON.stringify(result.findings),
+            result.batch_id,
+            result.requested_by,
+            result.started_at,
+            result.finished_at,
+            idempotencyKey ?? null
+          )
+          if (added === 0) return false
+          if (item !== undefined) endItem(database, item, "done", result.result_id, null)
+          database.run(
+            "update providers set status = ?, credentialed_at = ? where provider_id = ?",
+            result.decision,
+            result.finished_at,
+            result.provider_id
+          )
+          for (const entry of entries) addEntry(database, entry)
+          return true
+        }),
       failItem: (item, detail, entry) =>
-        attempt("keep a failure", () =>
-          database.transaction(() => {
-            const isEnded = endItem(database, item, "failed", null, detail)
-            if (isEnded) addEntry(database, entry)
-            return isEnded
-          })
-        ),
+        change("keep a failure", () => {
+          const isEnded = endItem(database, item, "failed", null, detail)
+          if (isEnded) addEntry(database, entry)
+          return isEnded
+        }),
       note: (entry) => attempt("write the audit log", () => addEntry(database, entry)),
       result: (id) =>
         attempt(
