@@ -4,7 +4,6 @@
  * @module
  */
 import { mkdirSync } from "node:fs"
-import type { RequestListener } from "node:http"
 import { dirname } from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -91,24 +90,6 @@ const poolFigures = (pool: HttpPool.HttpPool) => {
   return { capacity, open, idle, held: inFlight, waiting, created, reused, rejected }
 }
 
-/**
- * A server listens a moment before its routes are in place, and among several workers it has connections by then: what
- * comes in that moment is kept for the routes.
- */
-const holdRequests = (listener: Listener.Listener): { readonly release: Effect.Effect<void> } => {
-  const early: Array<Parameters<RequestListener>> = []
-  const hold: RequestListener = (request, response) => {
-    if (listener.listenerCount("request") === 1) early.push([request, response])
-  }
-  listener.on("request", hold)
-  return {
-    release: Effect.sync(() => {
-      listener.off("request", hold)
-      for (const [request, response] of early.splice(0)) listener.emit("request", request, response)
-    })
-  }
-}
-
 /** The whole of a process: what listens, and what it serves. */
 const application = (settings: Settings, registryUrl: string, shared: FrontLive.Shared) => {
   const listener = Listener.make({
@@ -129,9 +110,7 @@ const application = (settings: Settings, registryUrl: string, shared: FrontLive.
       })
     )
   )
-  const held = holdRequests(listener)
-  const layer = Layer.effectDiscard(held.release).pipe(
-    Layer.provideMerge(HttpRouter.serve(routes, quiet)),
+  const layer = HttpRouter.serve(routes, quiet).pipe(
     // What serves is there before the port is, and is there until the last answer is out.
     Layer.provideMerge(server),
     Layer.provideMerge(services(settings, registryUrl, shared))

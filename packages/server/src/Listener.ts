@@ -8,6 +8,7 @@
 import type * as Http from "node:http"
 import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
+import { holdEarly } from "./internal/early.ts"
 import { oneWriteResponse } from "./internal/oneWrite.ts"
 
 export interface Options {
@@ -97,6 +98,8 @@ const heedAborts = (server: Http.Server): void => {
  * and with the connection closed. Timeouts are looked at each second, or ten times within the shortest. A request that
  * waits for its handler is under none of them: `Admission` has timeouts for these.
  *
+ * What comes before there are routes is kept for them.
+ *
  * Node, Bun and Deno do all of it, with three differences. Deno does not tell which connections it has dropped. Bun counts
  * a connection that never sends a byte to `requestTimeout`, not to `headersTimeout`. And only on Node head and body of a
  * short response go out in one write.
@@ -166,5 +169,6 @@ export const make = (options: Options = {}): Listener => {
     // What has been written is sent; what the client still sends is not waited for.
     else socket.end(answerTo(error.code), () => socket.destroy())
   })
+  holdEarly(server, maxConnections)
   return Object.assign(server, { statsUnsafe: (): Stats => ({ maxConnections, connections, dropped, refused }) })
 }

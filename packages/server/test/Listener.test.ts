@@ -131,4 +131,18 @@ describe("a listener", () => {
     expect(() => Listener.make({ headersTimeout: "2 minutes" })).toThrow("part of requestTimeout")
     expect(() => Listener.make({ maxRequestsPerConnection: 1.5 })).toThrow("maxRequestsPerConnection 1.5")
   })
+
+  it("keeps requests that come before there are routes, and those answer them", async () => {
+    const listener = Listener.make()
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve))
+    const address = listener.address()
+    const port = address !== null && typeof address === "object" ? address.port : 0
+    const early = talk(port, "GET /early HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    // What needs no routes is answered at once; by then the request before it has been read.
+    expect(await talk(port, "no http\r\n\r\n")).toContain("400")
+    listener.on("request", (request, response) => response.end(`answer to ${request.url}`))
+    expect(await early).toContain("answer to /early")
+    expect(await talk(port, "GET /late HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).toContain("answer to /late")
+    await new Promise((resolve) => listener.close(resolve))
+  })
 })
